@@ -1,0 +1,73 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// A library module of ours with its tests beside it (`Tests/<name>Tests`).
+func module(_ name: String, _ dependencies: [Target.Dependency], tests: [Target.Dependency] = [])
+  -> [Target]
+{
+  [
+    .target(name: name, dependencies: dependencies, swiftSettings: strict),
+    .testTarget(
+      name: name + "Tests",
+      dependencies: [.target(name: name), "TestSupport"] + dependencies + tests,
+      swiftSettings: strict),
+  ]
+}
+
+let package = Package(
+  name: "SwiftQTL",
+  products: [
+    .library(name: "SwiftQTL", targets: ["SwiftQTL"]),
+    .executable(name: "swiftqtl", targets: ["SwiftQTLCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // Debian's libraries; each is seen by one module of ours only.
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CLAPACKE", pkgConfig: "lapacke", providers: [.apt(["liblapacke-dev"])]),
+    .systemLibrary(name: "CHTSlib", pkgConfig: "htslib", providers: [.apt(["libhts-dev"])]),
+    .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    // C and C++ of ours.
+    .target(name: "CScanKernels", linkerSettings: [.linkedLibrary("m")]),
+    .target(name: "CText"),
+    .target(name: "CSpecialFunctions"),
+  ]
+    + module("LinearAlgebra", ["COpenBLAS", "CLAPACKE"])
+    + module("Distributions", ["CSpecialFunctions"])
+    + module("StudyData", ["LinearAlgebra"])
+    + module("StudyIO", ["StudyData", "CHTSlib", "CText", "CXXHash"])
+    + module("MultipleTesting", ["Distributions"])
+    + module(
+      "Association",
+      ["StudyData", "LinearAlgebra", "Distributions", "MultipleTesting", "CScanKernels"])
+    + module("Simulation", ["StudyData", "StudyIO", "Distributions"])
+    + [
+      .target(
+        name: "SwiftQTL",
+        dependencies: [
+          "LinearAlgebra", "Distributions", "StudyData", "StudyIO", "MultipleTesting",
+          "Association", "Simulation",
+        ], swiftSettings: strict),
+      .executableTarget(
+        name: "SwiftQTLCommand",
+        dependencies: [
+          "SwiftQTL", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        ], swiftSettings: strict),
+      .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+      .testTarget(
+        name: "CommandTests", dependencies: ["SwiftQTLCommand", "SwiftQTL", "TestSupport"],
+        swiftSettings: strict),
+    ],
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx20
+)

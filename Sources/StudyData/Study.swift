@@ -1,0 +1,127 @@
+public import LinearAlgebra
+
+/// Genotypes, phenotypes and covariates of the same samples, joined by id.
+///
+/// Samples are held in *canonical order* (ids sorted by UTF-8 bytes), whatever their order in the files, so that every
+/// number computed from a study is independent of the files' order.
+public struct Study: Sendable {
+  /// Analysed samples in canonical order.
+  public let sampleIDs: [String]
+  public let genotypes: any GenotypeSource
+  /// For each analysed sample its index in `genotypes.sampleIDs`.
+  public let genotypeSamples: [Int]
+  public let features: [Feature]
+  /// samples × features; NaN is missing.
+  public let phenotypes: Matrix
+  public let covariateNames: [String]
+  /// samples × covariates, without the intercept; complete.
+  public let covariates: Matrix
+  /// Samples left out, by file.
+  public let drops: [Drop]
+  /// What was joined, for the log: one line per file.
+  public let alignment: [String]
+
+  public var sampleCount: Int { sampleIDs.count }
+
+  /// Joins the three by sample id.
+  ///
+  /// - Missing: NaN phenotypes are kept (each trait is analysed on its observed samples); NaN covariates are refused.
+  /// - Throws: ``StudyError`` of kind `inconsistent` when no sample (or no chromosome, where both sides name them) is
+  ///   shared, `malformed` when a covariate is missing for an analysed sample.
+  /// - Complexity: O(samples × (features + covariates)).
+  public init(
+    genotypes: any GenotypeSource, phenotypes: Phenotypes, covariates: Covariates? = nil,
+    restrictedTo keep: Set<String>? = nil
+  ) throws(StudyError) {
+    var shared = Set(genotypes.sampleIDs).intersection(phenotypes.sampleIDs)
+    guard !shared.isEmpty else {
+      throw Self.noOverlap(
+        genotypes.path, genotypes.sampleIDs, phenotypes.path, phenotypes.sampleIDs)
+    }
+    if let covariates {
+      let next = shared.intersection(covariates.sampleIDs)
+      guard !next.isEmpty else {
+        throw Self.noOverlap(
+          phenotypes.path, phenotypes.sampleIDs, covariates.path, covariates.sampleIDs)
+      }
+      shared = next
+    }
+    if let keep {
+      shared.formIntersection(keep)
+      guard !shared.isEmpty else {
+        throw StudyError(
+          .inconsistent, "none of the samples asked for is in all files",
+          remedy: "check the sample list against \(genotypes.path) and \(phenotypes.path)")
+      }
+    }
+    let ids = shared.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+
+    var drops: [Drop] = []
+    var alignment: [String] = []
+    func index(_ path: String, _ all: [String]) -> [Int] {
+      var position: [String: Int] = [:]
+      for (i, id) in all.enumerated() { position[id] = i }
+      let lost = all.filter { !shared.contains($0) }
+      drops += lost.map {
+        Drop(.sample, id: $0, reason: "not in every file", detail: "found in \(path)")
+      }
+      var line = "\(path): \(all.count) samples, \(ids.count) analysed"
+      if !lost.isEmpty { line += ", \(lost.count) not used (\(Self.firstNames(lost)))" }
+      alignment.append(line)
+      return ids.map { position[$0]! }
+    }
+    genotypeSamples = index(genotypes.path, genotypes.sampleIDs)
+    let phenotypeRows = index(phenotypes.path, phenotypes.sampleIDs)
+    if let covariates {
+      let rows = index(covariates.path, covariates.sampleIDs)
+      self.covariates = covariates.values.selectingRows(rows)
+      covariateNames = covariates.names
+      for column in 0..<self.covariates.columns {
+        for row in 0..<ids.count where !self.covariates[row, column].isFinite {
+          throw StudyError(
+            .malformed, file: covariates.path,
+            "covariate \(covariates.names[column]) is missing for sample \(ids[row])",
+            remedy: "fill it in, drop the covariate, or leave the sample out with --samples")
+        }
+      }
+    } else {
+      self.covariates = Matrix(rows: ids.count, columns: 0)
+      covariateNames = []
+    }
+    sampleIDs = ids
+    self.genotypes = genotypes
+    features = phenotypes.features
+    self.phenotypes = phenotypes.values.selectingRows(phenotypeRows)
+    self.drops = drops + phenotypes.drops
+    self.alignment = alignment
+    try Self.checkChromosomes(genotypes, phenotypes)
+  }
+
+  private static func checkChromosomes(_ genotypes: any GenotypeSource, _ phenotypes: Phenotypes)
+    throws(StudyError)
+  {
+    let ofFeatures = Set(
+      phenotypes.features.lazy.filter(\.hasLocation).map { Chromosome.normalized($0.chromosome) })
+    guard !ofFeatures.isEmpty, let ofVariants = try genotypes.chromosomes(), !ofVariants.isEmpty,
+      ofVariants.isDisjoint(with: ofFeatures)
+    else { return }
+    throw StudyError(
+      .inconsistent,
+      "no chromosome is shared: \(genotypes.path) has \(firstNames(ofVariants.sorted())), "
+        + "\(phenotypes.path) has \(firstNames(ofFeatures.sorted()))",
+      remedy: "name chromosomes alike in both files (a chr prefix is ignored)")
+  }
+
+  private static func noOverlap(_ a: String, _ inA: [String], _ b: String, _ inB: [String])
+    -> StudyError
+  {
+    StudyError(
+      .inconsistent,
+      "no sample is shared: \(a) has \(firstNames(inA)), \(b) has \(firstNames(inB))",
+      remedy: "use the same sample ids in both files")
+  }
+
+  private static func firstNames(_ names: [String], _ count: Int = 3) -> String {
+    names.prefix(count).joined(separator: ", ") + (names.count > count ? ", …" : "")
+  }
+}

@@ -1,0 +1,67 @@
+/// A biallelic variant as its file names it.
+public struct Variant: Sendable, Equatable {
+  /// As in the file; `.` is replaced by `chromosome_position_ref_alt` at the reader.
+  public var id: String
+  /// As the file spells it; compare through ``Chromosome/normalized(_:)``.
+  public var chromosome: String
+  /// 1-based; 0 when the format carries no position.
+  public var position: Int
+  public var ref: String
+  /// The effect allele: dosages count it.
+  public var alt: String
+
+  public init(id: String, chromosome: String, position: Int, ref: String, alt: String) {
+    self.id = id
+    self.chromosome = chromosome
+    self.position = position
+    self.ref = ref
+    self.alt = alt
+  }
+
+  /// The id a variant without one gets.
+  public static func synthesizedID(
+    chromosome: String, position: Int, ref: String, alt: String
+  ) -> String {
+    "\(chromosome)_\(position)_\(ref)_\(alt)"
+  }
+}
+
+/// Chromosome names are compared after normalisation: `chr1`, `Chr1` and `1` are the same.
+public enum Chromosome {
+  /// Without a `chr` prefix, upper case, PLINK's 23, 24, 25 and 26 as X, Y, XY and MT, and M as MT.
+  ///
+  /// - Parameter humanCodes: whether 23…26 mean X, Y, XY, MT (true for PLINK files only).
+  public static func normalized(_ name: String, humanCodes: Bool = false) -> String {
+    var name = Substring(name)
+    if name.count > 3, name.prefix(3).lowercased() == "chr" { name = name.dropFirst(3) }
+    let upper = name.uppercased()
+    if upper == "M" { return "MT" }
+    guard humanCodes else { return upper }
+    switch upper {
+    case "23": return "X"
+    case "24": return "Y"
+    case "25": return "XY"
+    case "26": return "MT"
+    default: return upper
+    }
+  }
+}
+
+/// A closed interval of 1-based positions on one chromosome.
+public struct GenomicRegion: Sendable, Equatable {
+  /// Normalised name.
+  public var chromosome: String
+  public var start: Int
+  public var end: Int
+
+  public init(chromosome: String, start: Int = 1, end: Int = .max) {
+    self.chromosome = Chromosome.normalized(chromosome)
+    self.start = start
+    self.end = end
+  }
+
+  /// `normalizedChromosome` must have gone through ``Chromosome/normalized(_:)``.
+  public func contains(normalizedChromosome: String, position: Int) -> Bool {
+    position >= start && position <= end && normalizedChromosome == chromosome
+  }
+}
