@@ -148,8 +148,10 @@ enum CellSeparator {
 
   /// The cells of a line, without blanks at their edges. An empty line has none.
   func cells(_ line: TextBytes) -> Cells {
-    Cells(separator: self, rest: line, isDone: line.allSatisfy(Self.isBlank))
+    Cells(separator: self, rest: line, isDone: Self.isBlank(line))
   }
+
+  static func isBlank(_ line: TextBytes) -> Bool { line.allSatisfy { isBlank($0) } }
 
   private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
