@@ -1,1 +1,2 @@
 #pragma once
+#include "genotype_decode.h"
