@@ -79,54 +79,67 @@ extension SimulationOptions {
 
   /// - Throws: ``StudyError`` of kind `inconsistent` that names the first option out of its range.
   func validate() throws(StudyError) {
-    func require(_ condition: Bool, _ cause: String, _ remedy: String) throws(StudyError) {
-      if !condition { throw StudyError(.inconsistent, cause, remedy: remedy) }
-    }
-    func requireShare(_ value: Double, _ name: String, below limit: Double = 1) throws(StudyError) {
-      try require(
-        value >= 0 && value <= limit, "\(name) is \(value)", "choose a number from 0 to \(limit)")
-    }
+    try validateSizes()
+    try validatePopulation()
+    try validateTraits()
+  }
+
+  private func validateSizes() throws(StudyError) {
+    try require((3...10_000_000).contains(samples), "\(samples) samples", "ask for 3 to 10,000,000")
     try require(
-      (3...10_000_000).contains(samples), "\(samples) samples", "ask for 3 to 10,000,000 samples")
-    try require(
-      (1...100_000_000).contains(variants), "\(variants) variants",
-      "ask for 1 to 100,000,000 variants")
-    try require((1...10_000_000).contains(genes), "\(genes) genes", "ask for 1 to 10,000,000 genes")
-    try require(
-      samples.multipliedReportingOverflow(by: genes).partialValue <= 4_000_000_000,
-      "\(samples) samples × \(genes) genes do not fit in memory",
-      "ask for at most 4 × 10^9 trait values")
+      (1...100_000_000).contains(variants), "\(variants) variants", "ask for 1 to 100,000,000")
+    try require((1...10_000_000).contains(genes), "\(genes) genes", "ask for 1 to 10,000,000")
     try require(
       covariates >= 0 && covariates <= samples, "\(covariates) covariates for \(samples) samples",
-      "ask for 0 to as many covariates as samples")
+      "ask for 0 to as many as samples")
+    try require(
+      (0...10_000).contains(hiddenFactors), "\(hiddenFactors) hidden factors",
+      "ask for 0 to 10,000")
+    try require(
+      samples * (genes + covariates + hiddenFactors) <= 4_000_000_000,
+      "\(samples) samples with \(genes) genes, \(covariates) covariates and \(hiddenFactors) hidden factors "
+        + "do not fit in memory",
+      "ask for fewer: at most 4 × 10^9 values")
     try require(
       (1...22).contains(chromosomeCount) && chromosomeCount <= variants,
       "\(chromosomeCount) chromosomes for \(variants) variants",
-      "ask for 1 to 22 chromosomes, each with a variant or more")
+      "ask for 1 to 22, each with a variant or more")
     try require(
       spacing >= 1 && spacing <= 1e6, "variants \(spacing) bases apart",
       "choose a mean distance of 1 to 1,000,000 bases")
-    try requireShare(minimumMAF, "minimum minor allele frequency", below: 0.4)
+  }
+
+  private func validatePopulation() throws(StudyError) {
     try require(
-      (1...3).contains(populations), "\(populations) populations", "ask for 1 to 3 populations")
-    try require(
-      populations == 1 || (fst >= 0.02 && fst <= 0.5), "F_ST is \(fst)",
-      "choose a number from 0.02 to 0.5")
+      minimumMAF, isFrom: 0, to: 0.4, "minimum minor allele frequency")
+    try require((1...3).contains(populations), "\(populations) populations", "ask for 1 to 3")
+    if populations > 1 { try require(fst, isFrom: 0.02, to: 0.5, "F_ST") }
     try require(
       families >= 0 && families <= samples / Self.familySize,
       "\(families) families among \(samples) samples",
       "ask for at most one family for every \(Self.familySize) samples")
-    try requireShare(cis.geneShare, "share of genes with a cis effect")
-    try requireShare(trans.geneShare, "share of genes with a trans effect")
-    try requireShare(missingGenotypes, "share of missing genotypes", below: 0.9)
-    try requireShare(missingPhenotypes, "share of missing phenotypes", below: 0.9)
-    try require(
-      (0...10_000).contains(hiddenFactors), "\(hiddenFactors) hidden factors",
-      "ask for 0 to 10,000 hidden factors")
+    try require(missingGenotypes, isFrom: 0, to: 0.9, "share of missing genotypes")
+  }
+
+  private func validateTraits() throws(StudyError) {
+    try require(cis.geneShare, isFrom: 0, to: 1, "share of genes with a cis effect")
+    try require(trans.geneShare, isFrom: 0, to: 1, "share of genes with a trans effect")
+    try require(missingPhenotypes, isFrom: 0, to: 0.9, "share of missing phenotypes")
     let parts = [cis.variance, trans.variance, covariateVariance, hiddenVariance]
     try require(
       parts.allSatisfy { $0 >= 0 } && parts.reduce(0, +) < 1,
       "shares of variance \(parts) (cis, trans, covariates, hidden factors)",
       "choose non-negative numbers with a sum below 1: the rest is noise")
+  }
+
+  private func require(
+    _ value: Double, isFrom low: Double, to high: Double, _ name: String
+  ) throws(StudyError) {
+    try require(
+      value >= low && value <= high, "\(name) is \(value)", "choose a number from \(low) to \(high)")
+  }
+
+  private func require(_ condition: Bool, _ cause: String, _ remedy: String) throws(StudyError) {
+    if !condition { throw StudyError(.inconsistent, cause, remedy: remedy) }
   }
 }

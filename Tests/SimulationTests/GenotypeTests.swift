@@ -83,7 +83,7 @@ struct GenotypeTests {
     }
   }
 
-  /// Linked or not, a child has one allele of each parent; along a chromosome it changes haplotype by crossover only.
+  /// A child has one allele of each parent.
   @Test func childrenAreMendelian() throws {
     var options = SimulationOptions(samples: 40, variants: 2_000, genes: 1, seed: 6)
     options.families = 10
