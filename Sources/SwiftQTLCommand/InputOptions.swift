@@ -1,5 +1,5 @@
-import ArgumentParser
-import SwiftQTL
+public import ArgumentParser
+public import SwiftQTL
 
 extension DosageField: ExpressibleByArgument {
   public init?(argument: String) {

@@ -8,12 +8,8 @@ enum Machine {
     environment: [String: String] = ProcessInfo.processInfo.environment,
     quota: String? = contents("/sys/fs/cgroup/cpu.max")
   ) -> Int {
-    var set = cpu_set_t()
-    var cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-    if sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 {
-      let allowed = withUnsafeBytes(of: &set) { $0.reduce(0) { $0 + $1.nonzeroBitCount } }
-      if allowed > 0 { cores = allowed }
-    }
+    // Respects the affinity mask.
+    var cores = ProcessInfo.processInfo.activeProcessorCount
     if let limit = coreQuota(quota) { cores = min(cores, limit) }
     if let slurm = environment["SLURM_CPUS_PER_TASK"].flatMap(Int.init), slurm > 0 { cores = min(cores, slurm) }
     return max(1, cores)
@@ -31,15 +27,14 @@ enum Machine {
   /// Bytes: physical memory or the cgroup's limit, whichever is less.
   static func memory() -> Int {
     let physical = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
-    let limit = contents("/sys/fs/cgroup/memory.max")
-      .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+    let limit = contents("/sys/fs/cgroup/memory.max").flatMap { Int($0.filter(\.isNumber)) }
     return min(physical, limit ?? .max)
   }
 
   /// Peak resident memory of this process so far, in bytes.
   static func peakResident() -> Int {
     var usage = rusage()
-    getrusage(RUSAGE_SELF, &usage)
+    getrusage(0 /* RUSAGE_SELF */, &usage)
     return usage.ru_maxrss * 1024
   }
 

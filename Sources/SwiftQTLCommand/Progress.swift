@@ -44,12 +44,12 @@ final class Progress: Sendable {
       return Self.line(
         fraction: fraction, tests: state.tests, rows: state.rows, elapsed: now - start, bar: isTerminal)
     }
-    if let line { fputs(isTerminal ? "\r\(line)\u{1B}[K" : line + "\n", stderr) }
+    if let line { isTerminal ? printError("\r\(line)\u{1B}[K", terminator: "") : printError(line) }
   }
 
   /// Clears the bar.
   func finish() {
-    if isTerminal, !quiet { fputs("\r\u{1B}[K", stderr) }
+    if isTerminal, !quiet { printError("\r\u{1B}[K", terminator: "") }
   }
 
   static func line(fraction: Double, tests: Int, rows: Int, elapsed: Double, bar: Bool) -> String {

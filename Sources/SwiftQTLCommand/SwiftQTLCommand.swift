@@ -47,6 +47,7 @@ struct CisCommand: ParsableCommand {
 }
 
 /// Writes a line to standard error.
-func printError(_ line: String) {
-  fputs(line + "\n", stderr)
+func printError(_ line: String, terminator: String = "\n") {
+  var text = line + terminator
+  text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }

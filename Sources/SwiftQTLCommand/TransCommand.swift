@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import SwiftQTL
 
 enum HistogramChoice: String, ExpressibleByArgument, CaseIterable {
