@@ -1,1 +1,4 @@
+// The machine-specific code of the package: plain C, dispatched at run time by CPU feature.
 #pragma once
+#include "exact_products.h"
+#include "screen.h"
