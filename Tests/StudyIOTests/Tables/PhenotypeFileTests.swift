@@ -234,6 +234,7 @@ import Testing
     Case(name: "decimal comma", text: bed + "1\t0\t1\tg\t1,5\t2\n", line: 2, says: "'1,5'"),
     Case(name: "hexadecimal", text: bed + "1\t0\t1\tg\t0x10\t2\n", line: 2, says: "'0x10'"),
     Case(name: "two signs", text: bed + "1\t0\t1\tg\t+-1\t2\n", line: 2, says: "'+-1'"),
+    Case(name: "doubled plus", text: bed + "1\t0\t1\tg\t++1\t2\n", line: 2, says: "'++1'"),
     Case(name: "sign only", text: bed + "1\t0\t1\tg\t+\t2\n", line: 2, says: "'+'"),
     Case(name: "Inf", text: bed + "1\t0\t1\tg\tInf\t2\n", line: 2, says: "'Inf' in column S1"),
     Case(name: "-inf", text: bed + "1\t0\t1\tg\t1\t-inf\n", line: 2, says: "'-inf' in column S2"),
