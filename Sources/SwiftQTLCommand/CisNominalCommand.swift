@@ -18,7 +18,8 @@ struct CisNominalCommand: ParsableCommand {
   @OptionGroup(title: "Tests") var test: TestOptions
   @OptionGroup(title: "Output and resources") var run_: RunOptions
 
-  @Option(help: ArgumentHelp("Bases on either side of a phenotype; the window is closed.", valueName: "bases"))
+  @Option(
+    help: ArgumentHelp("Bases on either side of a phenotype; the window is closed.", valueName: "bases"))
   var window = 1_000_000
 
   func validate() throws {

@@ -32,10 +32,12 @@ struct InputOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Text dosages: positions of the variants (id, chr, pos).", valueName: "file"))
   var variantLocations: String?
 
-  @Option(help: ArgumentHelp("BED (4 or 6 leading columns) or a matrix with a gene per row.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("BED (4 or 6 leading columns) or a matrix with a gene per row.", valueName: "file"))
   var phenotypes: String
 
-  @Option(help: ArgumentHelp("Phenotype matrix: positions of the genes (id, chr, left, right).", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Phenotype matrix: positions of the genes (id, chr, left, right).", valueName: "file"))
   var geneLocations: String?
 
   @Option(help: ArgumentHelp("Covariates, in rows or in columns; words become factors.", valueName: "file"))
@@ -44,7 +46,8 @@ struct InputOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Only these samples (one id per line).", valueName: "file"))
   var samples: String?
 
-  @Option(help: ArgumentHelp("Only this region, e.g. 22:17000000-18000000 (may be repeated).", valueName: "region"))
+  @Option(
+    help: ArgumentHelp("Only this region, e.g. 22:17000000-18000000 (may be repeated).", valueName: "region"))
   var region: [String] = []
 
   @Option(help: ArgumentHelp("Only these variants (one id per line).", valueName: "file"))
@@ -136,13 +139,18 @@ struct TestOptions: ParsableArguments {
   @Option(help: "two-sided, greater or less.")
   var alternative = Alternative.twoSided
 
-  @Option(help: "Where windows start and end: tss, interval, or automatic (interval if any feature is longer than 1 base).")
+  @Option(
+    help:
+      "Where windows start and end: tss, interval, or automatic (interval if any feature is longer than 1 base)."
+  )
   var windowFrom = WindowAnchor.automatic
 
   func validate() throws {
     guard (0...0.5).contains(maf) else { throw ValidationError("--maf must lie between 0 and 0.5.") }
     guard mac >= 0 else { throw ValidationError("--mac must not be negative.") }
-    guard (0...1).contains(maxMissing) else { throw ValidationError("--max-missing must lie between 0 and 1.") }
+    guard (0...1).contains(maxMissing) else {
+      throw ValidationError("--max-missing must lie between 0 and 1.")
+    }
     guard (0...1).contains(hwe) else { throw ValidationError("--hwe must lie between 0 and 1.") }
   }
 
@@ -195,7 +203,7 @@ struct RunOptions: ParsableArguments {
     Execution(workers: workers, memory: memory?.bytes ?? Machine.memory() / 4 * 3, backend: backend)
   }
 
-  var compression: TableWriter.Compression { .bgzf(level: compressionLevel, threads: workers > 1 ? 2 : 0) }
+  var compression: TableWriter.Compression { .bgzf(level: compressionLevel) }
 }
 
 /// A number of bytes with an optional K, M, G or T (powers of 1024).

@@ -11,7 +11,9 @@ enum Machine {
     // Respects the affinity mask.
     var cores = ProcessInfo.processInfo.activeProcessorCount
     if let limit = coreQuota(quota) { cores = min(cores, limit) }
-    if let slurm = environment["SLURM_CPUS_PER_TASK"].flatMap(Int.init), slurm > 0 { cores = min(cores, slurm) }
+    if let slurm = environment["SLURM_CPUS_PER_TASK"].flatMap(Int.init), slurm > 0 {
+      cores = min(cores, slurm)
+    }
     return max(1, cores)
   }
 

@@ -65,7 +65,8 @@ struct Manifest: Encodable {
     let c = summary.counts
     counts = Counts(
       samples: study.sampleCount, variantsTested: c.variants, variantsDropped: c.droppedVariants,
-      phenotypes: study.features.count, phenotypesTested: summary.traits, covariateRank: summary.covariateRank,
+      phenotypes: study.features.count, phenotypesTested: summary.traits,
+      covariateRank: summary.covariateRank,
       degreesOfFreedom: summary.degreesOfFreedom, missingPatterns: summary.missingPatterns, tests: c.tests,
       pairsExcluded: c.excluded, pairsUntestable: c.untestable, pairsRecomputed: c.survivors, rows: c.rows,
       perfectFits: c.perfectFits)

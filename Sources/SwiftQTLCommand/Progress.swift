@@ -72,7 +72,8 @@ final class Progress: Sendable {
 
   /// 12300000 as 12.3 M.
   static func si(_ x: Double) -> String {
-    let (scaled, unit) = x >= 1e9 ? (x / 1e9, "G") : x >= 1e6 ? (x / 1e6, "M") : x >= 1e3 ? (x / 1e3, "k") : (x, "")
+    let (scaled, unit) =
+      x >= 1e9 ? (x / 1e9, "G") : x >= 1e6 ? (x / 1e6, "M") : x >= 1e3 ? (x / 1e3, "k") : (x, "")
     let tenths = Int((scaled * 10).rounded())
     return "\(tenths / 10).\(tenths % 10) \(unit)"
   }

@@ -49,7 +49,8 @@ struct ResultTable: Sendable {
   }
 
   func headerLine(adding column: String? = nil) -> [UInt8] {
-    Array((header.split(separator: " ") + (column.map { [Substring($0)] } ?? [])).joined(separator: "\t").utf8)
+    Array(
+      (header.split(separator: " ") + (column.map { [Substring($0)] } ?? [])).joined(separator: "\t").utf8)
       + [0x0A]
   }
 

@@ -72,7 +72,9 @@ final class RowSpool: Sendable {
       var text: [UInt8] = []
       for _ in 0..<files.count {
         var header = Header(logP: 0, feature: 0, length: 0)
-        guard fread(&header, MemoryLayout<Header>.size, 1, files.rows) == 1 else { throw Self.failure(prefix) }
+        guard fread(&header, MemoryLayout<Header>.size, 1, files.rows) == 1 else {
+          throw Self.failure(prefix)
+        }
         let length = Int(header.length)
         if text.count < length { text = [UInt8](repeating: 0, count: 2 * length) }
         guard length == 0 || fread(&text, length, 1, files.rows) == 1 else { throw Self.failure(prefix) }
@@ -113,7 +115,9 @@ final class RowSpool: Sendable {
     }
   }
 
-  private static func map(_ file: UnsafeMutablePointer<FILE>, _ bytes: Int) -> UnsafeMutableBufferPointer<Double>? {
+  private static func map(_ file: UnsafeMutablePointer<FILE>, _ bytes: Int) -> UnsafeMutableBufferPointer<
+    Double
+  >? {
     let address = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0)
     guard let address, address != MAP_FAILED else { return nil }
     return UnsafeMutableBufferPointer(

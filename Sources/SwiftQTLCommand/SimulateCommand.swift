@@ -4,7 +4,8 @@ public import SwiftQTL
 struct SimulateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "simulate",
-    abstract: "Write a study with known effects: linked genotypes, structure, families, covariates, hidden factors.",
+    abstract:
+      "Write a study with known effects: linked genotypes, structure, families, covariates, hidden factors.",
     discussion: """
       Writes OUT.bed/.bim/.fam, OUT.phenotypes.bed.gz, OUT.covariates.tsv and OUT.truth.tsv (the planted effects). The same options \
       and seed give the same files.

@@ -26,7 +26,8 @@ struct TransCommand: ParsableCommand {
   @Option(help: "Report pairs with p at most this.")
   var pvalThreshold = 1e-5
 
-  @Flag(help: "Report pairs with p at most 0.05 divided by the number of tests (instead of --pval-threshold).")
+  @Flag(
+    help: "Report pairs with p at most 0.05 divided by the number of tests (instead of --pval-threshold).")
   var bonferroni = false
 
   @Option(help: ArgumentHelp("Do not test pairs closer than this on one chromosome.", valueName: "bases"))
@@ -35,7 +36,8 @@ struct TransCommand: ParsableCommand {
   @Flag(help: "Test all pairs, near ones too.")
   var noExcludeCis = false
 
-  @Option(help: ArgumentHelp("Gene pairs (A, B): variants near A are not tested against B.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Gene pairs (A, B): variants near A are not tested against B.", valueName: "file"))
   var excludePairs: String?
 
   @Flag(help: "Also write the best pair of each variant and of each phenotype, over all pairs.")
@@ -113,7 +115,8 @@ private struct TransRun {
     if command.best { try writeBestByPhenotype(summary) }
     try writeQuantiles(summary)
 
-    let outputs = [".trans.tsv.gz", ".drops.tsv.gz", ".manifest.json", ".trans_qq.tsv"]
+    let outputs =
+      [".trans.tsv.gz", ".drops.tsv.gz", ".manifest.json", ".trans_qq.tsv"]
       + (command.best ? [".trans_best_by_variant.tsv.gz", ".trans_best_by_phenotype.tsv.gz"] : [])
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: run, outputs: outputs.map { out + $0 },
@@ -137,7 +140,9 @@ private struct TransRun {
   private func threshold() throws -> Double {
     guard command.bonferroni else { return command.pvalThreshold }
     guard let variants = study.genotypes.variantCount else {
-      throw ValidationError("--bonferroni needs genotypes whose number of variants is known beforehand (PLINK); give --pval-threshold.")
+      throw ValidationError(
+        "--bonferroni needs genotypes whose number of variants is known beforehand (PLINK); give --pval-threshold."
+      )
     }
     return 0.05 / Double(max(1, variants) * max(1, study.features.count))
   }
@@ -193,7 +198,8 @@ private struct TransRun {
     let c = summary.counts
     progress.note(
       "\(c.rows) pairs among \(c.tests) tests (\(c.variants) variants × \(summary.traits) phenotypes, "
-        + "\(c.excluded) pairs excluded) in \(Progress.duration(progress.elapsed)); written to \(out).trans.tsv.gz")
+        + "\(c.excluded) pairs excluded) in \(Progress.duration(progress.elapsed)); written to \(out).trans.tsv.gz"
+    )
   }
 }
 
