@@ -21,7 +21,7 @@ struct TransCommand: ParsableCommand {
 
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Tests") var test: TestOptions
-  @OptionGroup(title: "Output and resources") var run_: RunOptions
+  @OptionGroup(title: "Output and resources") var resources: RunOptions
 
   @Option(help: "Report pairs with p at most this.")
   var pvalThreshold = 1e-5
@@ -70,20 +70,20 @@ private struct TransRun {
   let files = OutputTransaction()
   let inputs: [Manifest.Input]
 
-  var out: String { command.run_.out }
+  var out: String { command.resources.out }
 
   init(_ command: TransCommand) throws {
     self.command = command
-    progress = Progress(quiet: command.run_.quiet)
+    progress = Progress(quiet: command.resources.quiet)
     study = try command.input.study(phenotypeRegions: false)
     for line in study.alignment { progress.note(line) }
-    table = try ResultTable(.trans, command.run_.format, study.features)
+    table = try ResultTable(.trans, command.resources.format, study.features)
     let extra = [command.excludePairs].compactMap(\.self)
     inputs = try Manifest.inputs(command.input.files(of: study) + extra)
   }
 
   func execute() throws {
-    let run = command.run_
+    let run = command.resources
     let scan = try makeScan()
     let hits = try files.open(out + ".trans.tsv.gz", compression: run.compression)
     let drops = try DropWriter(
@@ -151,7 +151,7 @@ private struct TransRun {
   private static func complete(_ hits: TableWriter, from spool: RowSpool, testCount: Int) throws {
     var buffer = RowBuffer(capacity: 1 << 17)
     try spool.withLogQ(testCount: testCount) { logQ in
-      try spool.forEach { logP, _, text in
+      try spool.readRows { logP, _, text in
         buffer.append(bytes: text)
         buffer.appendTab()
         buffer.append(logP: logQ(logP))
@@ -167,7 +167,7 @@ private struct TransRun {
 
   private func writeBestByPhenotype(_ summary: ScanSummary) throws {
     let writer = try files.open(
-      out + ".trans_best_by_phenotype.tsv.gz", compression: command.run_.compression)
+      out + ".trans_best_by_phenotype.tsv.gz", compression: command.resources.compression)
     try writer.append(bytes: table.headerLine())
     var buffer = RowBuffer()
     for row in summary.bestRows {
