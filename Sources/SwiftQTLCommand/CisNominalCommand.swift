@@ -48,12 +48,16 @@ struct CisNominalCommand: ParsableCommand {
     let spool = resources.format == .qtltools ? try RowSpool(prefix: resources.out) : nil
     let windows = WindowTotals(study.features.count)
 
+    let level = resources.compressionLevel
     let started = progress.elapsed
     let summary = try scan.run(
       in: study, execution: resources.execution,
-      render: { RenderedBatch($0, table, spooled: spool != nil, windows) },
+      render: { batch in
+        if spool != nil { windows.add(batch.rows) }
+        return RenderedBatch(batch, table, level: level, spooled: spool != nil)
+      },
       emit: { batch in
-        if let spool { try spool.append(batch.spooled) } else { try pairs.append(batch.text) }
+        if let spool { try spool.append(batch.spooled) } else { try batch.write(to: pairs) }
         try drops.append(batch.drops)
         progress.advance(tests: batch.tests, rows: batch.rowCount, fraction: batch.fractionRead)
       })
@@ -111,12 +115,5 @@ final class WindowTotals: Sendable {
       }
     }
     try out.append(buffer)
-  }
-}
-
-extension RenderedBatch {
-  init(_ batch: PairBatch, _ table: ResultTable, spooled: Bool, _ windows: WindowTotals) {
-    if spooled { windows.add(batch.rows) }
-    self.init(batch, table, spooled: spooled)
   }
 }

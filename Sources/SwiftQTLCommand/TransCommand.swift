@@ -101,9 +101,9 @@ private struct TransRun {
     let started = progress.elapsed
     let summary = try scan.run(
       in: study, execution: run.execution,
-      render: { RenderedBatch($0, table, spooled: spool != nil) },
+      render: { RenderedBatch($0, table, level: run.compressionLevel, spooled: spool != nil) },
       emit: { batch in
-        if let spool { try spool.append(batch.spooled) } else { try hits.append(batch.text) }
+        if let spool { try spool.append(batch.spooled) } else { try batch.write(to: hits) }
         try byVariant?.append(batch.bestText)
         try drops.append(batch.drops)
         progress.advance(tests: batch.tests, rows: batch.rowCount, fraction: batch.fractionRead)
@@ -200,41 +200,5 @@ private struct TransRun {
       "\(c.rows) pairs among \(c.tests) tests (\(c.variants) variants × \(summary.traits) phenotypes, "
         + "\(c.excluded) pairs excluded) in \(Progress.duration(progress.elapsed)); written to \(out).trans.tsv.gz"
     )
-  }
-}
-
-/// A batch as text, made on the workers.
-struct RenderedBatch: Sendable {
-  var text = RowBuffer(capacity: 1 << 12)
-  var spooled = RowSpool.Batch()
-  var bestText = RowBuffer(capacity: 1 << 8)
-  var drops: [Drop]
-  var tests: Int
-  var rowCount: Int
-  var fractionRead: Double
-
-  init(_ batch: PairBatch, _ table: ResultTable, spooled isSpooled: Bool) {
-    drops = batch.drops
-    tests = batch.counts.tests
-    rowCount = batch.rows.count
-    fractionRead = batch.fractionRead
-    var current = -1
-    var variant = ResultTable.VariantText()
-    for row in batch.rows {
-      if row.variant != current {
-        current = row.variant
-        variant = table.text(of: batch.variants[current])
-      }
-      if isSpooled {
-        spooled.add(logP: row.logP, feature: row.feature) { table.append(row, variant, to: &$0) }
-      } else {
-        table.append(row, variant, to: &text)
-        text.appendNewline()
-      }
-    }
-    for row in batch.bestRows {
-      table.append(row, table.text(of: batch.bestVariants[row.variant]), to: &bestText)
-      bestText.appendNewline()
-    }
   }
 }
