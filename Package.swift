@@ -63,7 +63,9 @@ let package = Package(
         dependencies: [
           "SwiftQTL", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ], swiftSettings: strict),
-      .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+      .target(
+        name: "TestSupport", dependencies: ["StudyData", "LinearAlgebra"], path: "Tests/TestSupport",
+        swiftSettings: strict),
       .testTarget(
         name: "CommandTests", dependencies: ["SwiftQTLCommand", "SwiftQTL", "TestSupport"],
         swiftSettings: strict),
