@@ -117,7 +117,8 @@ struct PairEvaluator {
     }
     let norm = normSquared.squareRoot()
     let r = max(-1, min(1, product / norm))
-    var rest = 1 - r * r
+    // r² and its complement, each from where it keeps its digits.
+    var (rest, explained) = (1 - r * r, r * r)
     if rest < 0.1 {
       // 1 − r² loses digits as r → 1; the residual itself does not.
       let scale = product / normSquared
@@ -125,6 +126,7 @@ struct PairEvaluator {
         let y = y.baseAddress! + trait * n
         return residualSum(isExplicit ? explicitResidual : residual, y, scale, pattern)
       }
+      explained = 1 - min(1, rest)
     }
     let nu = pattern.degreesOfFreedom
     let floor = Double(n) * Double.ulpOfOne * Double(n) * Double.ulpOfOne
@@ -136,7 +138,7 @@ struct PairEvaluator {
     let distribution = traits.distributions[Int(traits.patternOf[trait])]
     let logP: Double =
       switch alternative {
-      case .twoSided: distribution.logTwoSidedP(oneMinusRSquared: rest, rSquared: 1 - rest)
+      case .twoSided: distribution.logTwoSidedP(oneMinusRSquared: rest, rSquared: explained)
       case .greater: distribution.logUpperP(t: t)
       case .less: distribution.logUpperP(t: -t)
       }
