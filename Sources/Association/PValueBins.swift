@@ -25,12 +25,13 @@ struct PValueBins: Sendable {
       return UInt8(Self.bin(logP: logP))
     }
     let width = 2 / Double(Self.cells)
-    // A cell more than the error on both sides, for the rounding of the index itself. Two-sided p has its largest value inside
-    // the cells around 0, where both ends fall into the last bin.
+    // A cell more than the error on both sides, for the rounding of the index itself. Two-sided p is largest at 0, which may lie
+    // between two ends of one bin.
     table = (0..<Self.cells).map { cell in
       let left = -1 + Double(cell) * width
-      let (a, b) = (bin(left - tolerance - width), bin(left + tolerance + 2 * width))
-      return a == b ? a : 255
+      let (low, high) = (left - tolerance - width, left + tolerance + 2 * width)
+      let (a, b) = (bin(low), bin(high))
+      return a == b && (low > 0 || high < 0 || a == bin(0)) ? a : 255
     }
   }
 
