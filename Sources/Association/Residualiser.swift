@@ -103,7 +103,8 @@ public struct Residualiser: Sendable {
     }
     guard !missing.isEmpty else {
       return MissingPattern(
-        missing: [], observed: n, rank: rank, inverse: a.storage, deletionFactor: 1)
+        missing: [], observed: n, rank: rank, inverse: a.storage, deletionFactor: 1,
+        smallestEigenvalue: 1)
     }
     let eigen = SymmetricEigen(of: a)
     // A direction of Q that lives on the missing samples only leaves eigenvalue 0 up to rounding: the rank falls.
@@ -111,7 +112,8 @@ public struct Residualiser: Sendable {
     let smallest = eigen.values.first ?? 1
     return MissingPattern(
       missing: missing, observed: n - missing.count, rank: observedRank, inverse: inverse.storage,
-      deletionFactor: observedRank == rank ? 1 / smallest : .infinity)
+      deletionFactor: observedRank == rank ? 1 / smallest : .infinity,
+      smallestEigenvalue: eigen.values.dropFirst(rank - observedRank).first ?? 1)
   }
 }
 
@@ -126,19 +128,22 @@ struct MissingPattern: Sendable {
   let inverse: [Double]
   /// 1/(1 − h), h the largest eigenvalue of Q_DQ_D': ‖M_p g‖² ≥ ‖e‖² − ‖e_D‖²·this, e = Mg.
   let deletionFactor: Double
+  /// Of Q'Q over the observed samples, zeros aside: `inverse` is right to ε over this.
+  let smallestEigenvalue: Double
 
   /// ν = n − rank − 1.
   var degreesOfFreedom: Int { observed - rank - 1 }
 
   /// ‖M_p g‖² from e = Mg of all samples: ‖e‖² − ‖e_D‖² − b'A⁺b with b = Q_D'e_D (deletion formula).
   ///
-  /// nil when the difference has lost more than three digits; the caller then projects explicitly.
+  /// nil when the difference has lost more than three digits, or the inverse two; the caller then projects explicitly.
   /// Complexity: k·(rank + 1) + rank² for k missing samples.
   func residualSquaredNorm(
     _ e: UnsafePointer<Double>, squaredNorm: Double, q: UnsafePointer<Double>, sampleCount: Int, rank: Int,
     scratch: inout [Double]
   ) -> Double? {
     guard !missing.isEmpty else { return squaredNorm }
+    guard smallestEigenvalue > 1e-2 else { return nil }
     if scratch.count < rank { scratch = [Double](repeating: 0, count: rank) }
     var lost = 0.0
     for d in missing { lost += e[Int(d)] * e[Int(d)] }
