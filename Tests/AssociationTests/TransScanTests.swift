@@ -38,7 +38,8 @@ import Testing
         threshold: threshold, exclusion: exclusion,
         options: ScanOptions(
           filter: VariantFilter(
-            minimumFrequency: minimumFrequency, minimumCount: 0, maximumMissing: 1), alternative: alternative))
+            minimumFrequency: minimumFrequency, minimumCount: 0, maximumMissing: 1), alternative: alternative)
+      )
     }
 
     /// From the definition: near the trait itself, or near a trait that it must not be tested with.
@@ -115,7 +116,9 @@ import Testing
   @Test func thresholdsFarBelowDoubleRangeStillSelect() throws {
     var generator = SplitMix64(11)
     var small = SmallStudy(samples: 4000)
-    for _ in 0..<5 { small.addVariant((0..<4000).map { _ in Float(Int.random(in: 0...2, using: &generator)) }) }
+    for _ in 0..<5 {
+      small.addVariant((0..<4000).map { _ in Float(Int.random(in: 0...2, using: &generator)) })
+    }
     for noise in [1e-1, 1e-2, 1e-3] {
       small.addTrait(small.dosages[2].map { Double($0) + noise * generator.normal() })
     }

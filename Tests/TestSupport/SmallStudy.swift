@@ -118,7 +118,7 @@ public struct BruteForce {
       let residual = reflections.residual(y.map { Extended($0) })
       let mean = rows.reduce(Extended(0)) { $0 + Extended(y[$1]) } / Extended(rows.count)
       let total = rows.reduce(Extended(0)) { $0 + (Extended(y[$1]) - mean) * (Extended(y[$1]) - mean) }
-      guard Reflections.squares(residual[...]) > 1e-10 * total else { continue }
+      guard total > 0, Reflections.squares(residual[...]) > 1e-10 * total else { continue }
       traits.append(trait)
       fits.append(
         zip(imputed, lengths).map { g, length in
