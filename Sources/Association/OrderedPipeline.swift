@@ -19,7 +19,10 @@ func orderedPipeline<Item: Sendable, Output: Sendable, Scratch>(
   let reader = Mutex(0)
   // Taken before a chunk is read, given back when it is emitted. No deadlock: chunks are read in order, so the earliest
   // one outstanding is always with a running worker.
-  let slots = DispatchSemaphore(value: max(window, workers))
+  // Created empty: libdispatch traps when a semaphore goes with less than it was created with, as after a failure that leaves
+  // outputs behind.
+  let slots = DispatchSemaphore(value: 0)
+  for _ in 0..<max(window, workers) { slots.signal() }
 
   DispatchQueue.concurrentPerform(iterations: max(1, workers)) { _ in
     var own = scratch()

@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import Synchronization
 import TestSupport
 import Testing
@@ -106,6 +107,25 @@ import Testing
       })
     #expect(error as? Failure == Failure(at: 0))
     #expect(emitted.isEmpty)
+  }
+
+  /// Chunk 0 fails while the output of chunk 1 waits for it and nobody else is at work: what it held must not trap on the way out.
+  @Test func outputsBehindAFailureAreLetGo() {
+    for _ in 0..<5 {
+      let second = DispatchSemaphore(value: 0)
+      let (emitted, error) = run(
+        workers: 2, window: 2, count: 10,
+        work: { item in
+          if item == 1 { second.signal() }
+          guard item == 0 else { return }
+          _ = second.wait(timeout: .now() + .seconds(5))
+          // Until chunk 1 is handed in.
+          usleep(20_000)
+          throw Failure(at: 0)
+        })
+      #expect(error as? Failure == Failure(at: 0))
+      #expect(emitted.isEmpty)
+    }
   }
 
   @Test(arguments: [1, 3, 6]) func noMoreThanTheWindowIsInFlight(window: Int) {
