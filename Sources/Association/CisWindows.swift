@@ -73,7 +73,7 @@ extension Int {
   }
   fileprivate func subtractingClamped(_ other: Int) -> Int {
     let (difference, overflow) = subtractingReportingOverflow(other)
-    return overflow ? .min : difference
+    return overflow ? (other > 0 ? .min : .max) : difference
   }
 }
 
