@@ -35,10 +35,10 @@ struct CisWindows: Sendable {
     var longest = 0
     for (index, feature) in features where feature.hasLocation {
       let entry = Entry(
-        low: feature.start.subtractingClamped(radius),
+        low: max(1, feature.start - radius),
         high: (usesInterval ? max(feature.end, feature.start) : feature.start).addingClamped(radius),
         trait: Int32(index))
-      longest = max(longest, entry.high.subtractingClamped(entry.low))
+      longest = max(longest, entry.high - entry.low)
       entries[Chromosome.normalized(feature.chromosome), default: []].append(entry)
     }
     self.entries = entries.mapValues { $0.sorted { ($0.low, $0.trait) < ($1.low, $1.trait) } }
@@ -52,7 +52,7 @@ struct CisWindows: Sendable {
     out.removeAll(keepingCapacity: true)
     guard position > 0, let list = entries[normalizedChromosome] else { return }
     // low ≤ position and high ≥ position imply low ≥ position − longest.
-    let least = position.subtractingClamped(longest)
+    let least = position - longest
     var (a, b) = (0, list.count)
     while a < b {
       let middle = (a + b) / 2
@@ -70,10 +70,6 @@ extension Int {
   fileprivate func addingClamped(_ other: Int) -> Int {
     let (sum, overflow) = addingReportingOverflow(other)
     return overflow ? .max : sum
-  }
-  fileprivate func subtractingClamped(_ other: Int) -> Int {
-    let (difference, overflow) = subtractingReportingOverflow(other)
-    return overflow ? (other > 0 ? .min : .max) : difference
   }
 }
 
