@@ -51,7 +51,7 @@ public struct CisScan: Sendable {
     let traits = prepared.traits
     let windows = CisWindows(
       features: traits.ordinals.enumerated().map { ($0.offset, study.features[$0.element]) },
-      radius: radius, anchor: anchor)
+      radius: radius, anchor: anchor.resolved(for: study.features))
     let stream = try study.genotypes.stream(
       GenotypeRequest(
         samples: study.genotypeSamples, selection: options.selection, blockSize: Execution.blockSize))

@@ -8,6 +8,12 @@ public enum WindowAnchor: String, Sendable, CaseIterable {
   case tss
   /// [start − w, end + w].
   case interval
+
+  /// Decides `automatic`. Give it all features of the study, so that leaving one out of the analysis moves no window.
+  func resolved(for features: [Feature]) -> WindowAnchor {
+    guard self == .automatic else { return self }
+    return features.contains { $0.hasLocation && $0.end > $0.start } ? .interval : .tss
+  }
 }
 
 /// Which features have a given position in their window. Windows are closed; positions are 1-based.
@@ -15,7 +21,7 @@ struct CisWindows: Sendable {
   private struct Entry {
     var low: Int
     var high: Int
-    /// Index into the trait panel.
+    /// As given with the feature.
     var trait: Int32
   }
   /// By normalised chromosome, ascending `low`.
@@ -23,14 +29,9 @@ struct CisWindows: Sendable {
   /// Length of the longest window: bounds the search.
   private let longest: Int
 
-  /// - Parameter features: with their indices into the trait panel; those without a location have no window.
+  /// - Parameter features: with the indices that `collect` returns; those without a location have no window.
   init(features: [(index: Int, feature: Feature)], radius: Int, anchor: WindowAnchor) {
-    let usesInterval =
-      switch anchor {
-      case .tss: false
-      case .interval: true
-      case .automatic: features.contains { $0.feature.hasLocation && $0.feature.end > $0.feature.start }
-      }
+    let usesInterval = anchor.resolved(for: features.map(\.feature)) == .interval
     var entries: [String: [Entry]] = [:]
     var longest = 0
     for (index, feature) in features where feature.hasLocation {
@@ -47,7 +48,7 @@ struct CisWindows: Sendable {
 
   var chromosomes: Set<String> { Set(entries.keys) }
 
-  /// Traits whose window holds the position, ascending, into `out`.
+  /// Indices of features whose window holds the position, ascending, into `out`.
   func collect(normalizedChromosome: String, position: Int, into out: inout [Int32]) {
     out.removeAll(keepingCapacity: true)
     guard position > 0, let list = entries[normalizedChromosome] else { return }

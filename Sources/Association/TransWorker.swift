@@ -7,16 +7,16 @@ struct TransPlan: Sendable {
   let scan: TransScan
   let prepared: PreparedStudy
   let sieve: Sieve
-  /// Windows of the exclusion radius around each trait; nil when nothing is excluded.
+  /// Windows of the exclusion radius around each feature of the study, analysed or not; nil when nothing is excluded.
   let windows: CisWindows?
-  /// Traits not to be tested against variants near trait A, by A: panel indices.
+  /// Traits (panel indices) not to be tested against variants near feature A, by A.
   let crossMappable: [Int32: [Int32]]
   let floors: BestFloors
   let bins: PValueBins?
   /// Screen column of each trait.
   let columnOf: [Int32]
-  /// Trait of each feature of the study.
-  let indexOfFeature: [Int: Int]
+  /// Trait (panel index) of each feature of the study; -1 where it is not analysed.
+  let traitOfFeature: [Int32]
   let sample = TestSample()
 
   var traits: TraitPanel { prepared.traits }
@@ -38,16 +38,19 @@ struct TransPlan: Sendable {
     var columnOf = [Int32](repeating: 0, count: traits.count)
     for (column, trait) in sieve.order.enumerated() { columnOf[Int(trait)] = Int32(column) }
     self.columnOf = columnOf
-    indexOfFeature = Dictionary(
-      uniqueKeysWithValues: traits.ordinals.enumerated().map { ($0.element, $0.offset) })
+    var traitOfFeature = [Int32](repeating: -1, count: study.features.count)
+    for (trait, feature) in traits.ordinals.enumerated() { traitOfFeature[feature] = Int32(trait) }
+    self.traitOfFeature = traitOfFeature
 
     var crossMappable: [Int32: [Int32]] = [:]
-    var indexOf: [String: Int32] = [:]
+    var ordinalOf: [String: Int] = [:]
     if !scan.exclusion.pairs.isEmpty {
-      for (k, ordinal) in traits.ordinals.enumerated() { indexOf[study.features[ordinal].id] = Int32(k) }
+      for (ordinal, feature) in study.features.enumerated() { ordinalOf[feature.id] = ordinal }
     }
     for (a, b) in scan.exclusion.pairs {
-      if let a = indexOf[a], let b = indexOf[b] { crossMappable[a, default: []].append(b) }
+      if let a = ordinalOf[a], let b = ordinalOf[b], traitOfFeature[b] >= 0 {
+        crossMappable[Int32(a), default: []].append(traitOfFeature[b])
+      }
     }
     self.crossMappable = crossMappable
     let radius = scan.exclusion.radius
@@ -55,7 +58,7 @@ struct TransPlan: Sendable {
       radius == nil && crossMappable.isEmpty
       ? nil
       : CisWindows(
-        features: traits.ordinals.enumerated().map { ($0.offset, study.features[$0.element]) },
+        features: study.features.enumerated().map { ($0.offset, $0.element) },
         radius: radius ?? CisExclusion.crossMappingRadius, anchor: scan.exclusion.anchor)
   }
 }
@@ -92,6 +95,8 @@ final class TransWorker {
   private var chromosome = ChromosomeCache()
   /// Traits excluded for the current variant, ascending.
   private var excluded: [Int32] = []
+  /// Features whose window holds the current variant.
+  private var nearby: [Int32] = []
   private var candidates: [Int32] = []
   private var rows: [PairRow] = []
   private var loaded: Int?
@@ -236,12 +241,16 @@ final class TransWorker {
     excluded.removeAll(keepingCapacity: true)
     guard let windows = plan.windows else { return }
     windows.collect(
-      normalizedChromosome: chromosome(variant.chromosome), position: variant.position, into: &excluded)
-    let nearby = excluded
-    if plan.scan.exclusion.radius == nil { excluded.removeAll(keepingCapacity: true) }
+      normalizedChromosome: chromosome(variant.chromosome), position: variant.position, into: &nearby)
+    if plan.scan.exclusion.radius != nil {
+      for feature in nearby {
+        let trait = plan.traitOfFeature[Int(feature)]
+        if trait >= 0 { excluded.append(trait) }
+      }
+    }
     guard !plan.crossMappable.isEmpty else { return }
     let before = excluded.count
-    for trait in nearby { excluded += plan.crossMappable[trait] ?? [] }
+    for feature in nearby { excluded += plan.crossMappable[feature] ?? [] }
     if excluded.count > before { excluded = Set(excluded).sorted() }
   }
 
@@ -321,7 +330,7 @@ final class TransWorker {
     for row in rows {
       let candidate = BestPair(variant: tested, row: row)
       if ofVariant.map({ candidate.isBetter(than: $0) }) ?? true { ofVariant = candidate }
-      guard let trait = plan.indexOfFeature[row.feature] else { continue }
+      let trait = Int(plan.traitOfFeature[row.feature])
       if let known = best[trait], !candidate.isBetter(than: known) { continue }
       best[trait] = candidate
       let column = Int(plan.columnOf[trait])
