@@ -37,6 +37,8 @@ struct CisNominalCommand: ParsableCommand {
       options: test.scanOptions(try input.selection(margin: window + longestFeature(study))))
 
     let files = OutputTransaction()
+    let interruption = Interruption(givingUp: files)
+    defer { withExtendedLifetime(interruption) {} }
     let path = resources.out + ".cis_nominal.tsv.gz"
     let index = resources.format == .swiftqtl ? TabixIndex(chromosomeColumn: 2, positionColumn: 3) : nil
     let pairs = try files.open(path, compression: resources.compression, index: index)

@@ -75,7 +75,8 @@ private struct TransRun {
   init(_ command: TransCommand) throws {
     self.command = command
     progress = Progress(quiet: command.resources.quiet)
-    study = try command.input.study(phenotypeRegions: false)
+    study = try command.input.study(
+      phenotypeRegions: false, sharingChromosomes: !command.noExcludeCis)
     for line in study.alignment { progress.note(line) }
     table = try ResultTable(.trans, command.resources.format, study.features)
     let extra = [command.excludePairs].compactMap(\.self)
@@ -85,6 +86,8 @@ private struct TransRun {
   func execute() throws {
     let run = command.resources
     let scan = try makeScan()
+    let interruption = Interruption(givingUp: files)
+    defer { withExtendedLifetime(interruption) {} }
     let hits = try files.open(out + ".trans.tsv.gz", compression: run.compression)
     let drops = try DropWriter(
       files.open(out + ".drops.tsv.gz", compression: .bgzf(level: run.compressionLevel)))
