@@ -33,23 +33,31 @@ struct VCFChunk: GenotypeChunk {
   let hasLineNumbers: Bool
 
   func decode() throws(StudyError) -> GenotypeBlock {
+    let columns = Int64(context.gather.columns)
     switch context.field {
     case .gt:
       var rows = DosageRows<UInt8>(rows: block.count, gather: context.gather)
-      return try decode(&rows, gd_vcf_calls) { $0.dosages() }
+      return try decode(&rows) { cells, field, _, row in
+        gd_vcf_calls(cells.baseAddress, Int64(cells.count), Int64(field), columns, row)
+      } dosages: {
+        $0.dosages()
+      }
     case .ds:
       var rows = DosageRows<Float>(rows: block.count, gather: context.gather)
-      return try decode(&rows, gd_vcf_dosages) { $0.dosages() }
+      return try decode(&rows) { cells, field, hasCalls, row in
+        gd_vcf_dosages(cells.baseAddress, Int64(cells.count), Int64(field), hasCalls, columns, row)
+      } dosages: {
+        $0.dosages()
+      }
     }
   }
 
-  private typealias RowDecoder<Value> = (
-    UnsafePointer<UInt8>?, Int64, Int64, Int64, UnsafeMutablePointer<Value>?
-  ) -> gd_result
+  /// Decodes the sample columns given the field's number and whether GT comes first.
+  private typealias RowDecoder<Value> = (FieldBytes, Int, Bool, UnsafeMutablePointer<Value>) -> gd_result
 
   private func decode<Value>(
-    _ rows: inout DosageRows<Value>, _ decodeRow: RowDecoder<Value>,
-    _ dosages: (DosageRows<Value>) -> GenotypeBlock.Dosages
+    _ rows: inout DosageRows<Value>, row decodeRow: RowDecoder<Value>,
+    dosages: (DosageRows<Value>) -> GenotypeBlock.Dosages
   ) throws(StudyError) -> GenotypeBlock {
     var selector = context.selector
     var ordinals: [Int] = []
@@ -68,8 +76,7 @@ struct VCFChunk: GenotypeChunk {
         let field = try fieldNumber(record, index)
         let kept = try rows.append { (row) throws(StudyError) -> Bool in
           let cells = record.cells
-          let result = decodeRow(
-            cells.baseAddress, Int64(cells.count), Int64(field), Int64(context.gather.columns), row)
+          let result = decodeRow(cells, field, record.hasCalls, row)
           if result.status == Int32(gd_ok) { return true }
           if result.status == Int32(gd_other_allele) { return false }
           throw refusal(result, cells, index, line)
@@ -167,6 +174,9 @@ private struct VCFRecord {
   let format: FieldBytes
   /// From the first sample to the end of the line.
   let cells: FieldBytes
+
+  /// GT is the first field wherever it is given.
+  var hasCalls: Bool { format.equals("GT") || format.starts(with: "GT:".utf8) }
 
   init(_ line: FieldBytes, malformed: (String, String) -> StudyError) throws(StudyError) {
     self.line = line
