@@ -124,6 +124,13 @@ extension FieldBytes {
     return value
   }
 
+  /// A position as text tables have it: R writes 100000 as `1e+05`, and midpoints of markers have a fraction, which is cut off.
+  var position: Int? {
+    if let wholeNumber { return wholeNumber }
+    guard let value = Double(string), value >= 0, value < 0x1p53 else { return nil }
+    return Int(value)
+  }
+
   /// For messages: the text, cut short.
   var quoted: String {
     let text = String(decoding: prefix(40), as: UTF8.self)
