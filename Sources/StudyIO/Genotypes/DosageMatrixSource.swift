@@ -128,9 +128,9 @@ private struct MatrixChunk: GenotypeChunk {
     for kind in layout.annotation {
       let cell = try nextCell()
       switch kind {
-      case .chromosome: chromosome = cell.equals("NA") ? "" : cell.string
+      case .chromosome: chromosome = cell.spells("NA") ? "" : cell.string
       case .position:
-        guard let value = cell.equals("NA") ? 0 : cell.position else {
+        guard let value = cell.spells("NA") ? 0 : cell.position else {
           throw malformed(
             index, "the position \(cell.quoted) is not a number of at least 0", "repair the row")
         }

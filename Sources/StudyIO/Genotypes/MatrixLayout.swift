@@ -150,7 +150,7 @@ struct VariantLocations: Sendable {
     )
     guard let position = place.position else {
       if number == 1, place.first.map({ $0 > 57 }) ?? false { return }
-      if place.equals("NA") { return }
+      if place.spells("NA") { return }
       throw malformed("the position \(place.quoted) is not a number of at least 0", "repair the row")
     }
     if let known = places[id] {

@@ -111,7 +111,7 @@ typealias FieldBytes = UnsafeBufferPointer<UInt8>
 extension FieldBytes {
   var string: String { String(decoding: self, as: UTF8.self) }
 
-  func equals(_ text: String) -> Bool { elementsEqual(text.utf8) }
+  func spells(_ text: String) -> Bool { elementsEqual(text.utf8) }
 
   /// A whole number of at most 18 digits, nil for anything else.
   var wholeNumber: Int? {

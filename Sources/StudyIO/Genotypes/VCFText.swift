@@ -98,7 +98,7 @@ struct VCFChunk: GenotypeChunk {
     if let drop = VCFContext.drop(record.variant, alleles: record.alleleCount) { return drop }
     guard let minimum = context.selector.selection.minimumInfo else { return nil }
     let text = record.info(minimum.field)
-    guard let text, !text.equals(".") else {
+    guard let text, !text.spells(".") else {
       return VCFContext.drop(record.variant, quality: nil, minimum: minimum)
     }
     guard let quality = Double(text.string) else {
@@ -176,7 +176,7 @@ private struct VCFRecord {
   let cells: FieldBytes
 
   /// GT is the first field wherever it is given.
-  var hasCalls: Bool { format.equals("GT") || format.starts(with: "GT:".utf8) }
+  var hasCalls: Bool { format.spells("GT") || format.starts(with: "GT:".utf8) }
 
   init(_ line: FieldBytes, malformed: (String, String) -> StudyError) throws(StudyError) {
     self.line = line
@@ -205,7 +205,7 @@ private struct VCFRecord {
     variant = Variant(
       fileID: field(2).string, chromosome: field(0).string, position: position, ref: field(3).string,
       alt: alt.string)
-    alleleCount = alt.equals(".") ? 1 : 2 + alt.count { $0 == UInt8(ascii: ",") }
+    alleleCount = alt.spells(".") ? 1 : 2 + alt.count { $0 == UInt8(ascii: ",") }
     infoText = field(7)
     format = field(8)
     cells = FieldBytes(rebasing: line[starts[9]...])

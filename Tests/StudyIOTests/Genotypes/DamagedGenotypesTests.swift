@@ -41,6 +41,10 @@ struct DamagedGenotypesTests {
         name, [UInt8](try Data(contentsOf: URL(fileURLWithPath: GenotypeFixture.oracle(name)))),
         isSealed: sealed, fixture: fixture)
     }
+    for name in ["calls", "dosages"] {
+      let bytes = try GenotypeFixture.decompressed(GenotypeFixture.oracle(name + ".bcf"))
+      add("plain-\(name).bcf", bytes, fixture: fixture)
+    }
     let text = vcfText(
       samples: ["a", "b", "c"], format: "GT:DS",
       records: [("G", ["0/1:0.9", "1|1:2", "./.:."]), ("T,C", ["0/2:0.25", "1:1.5", "0/0"])])

@@ -65,6 +65,16 @@ final class GenotypeFixture: Sendable {
       .deletingLastPathComponent().appendingPathComponent("Oracles/genotypes/\(name)").path
   }
 
+  /// The bytes within a gzip or BGZF file.
+  static func decompressed(_ path: String) throws -> [UInt8] {
+    let file = try #require(bgzf_open(path, "r"))
+    defer { bgzf_close(file) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 20)
+    let count = bgzf_read(file, &bytes, bytes.count)
+    #expect((0..<bytes.count).contains(count))
+    return Array(bytes[..<max(count, 0)])
+  }
+
   /// A file of the shared data, nil where they are absent.
   static func shared(_ name: String) -> String? {
     let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
