@@ -1,22 +1,22 @@
-import Glibc
+import Distributions
 
-// Stand-in until Distributions has it.
+/// Random numbers that are a hash of seed, stream and counter: streams never meet and need no order.
 struct CounterRNG: Sendable {
-  var state: UInt64
+  private let seed: UInt64
+  private let stream: UInt64
+  private var counter: UInt64 = 0
+
   init(seed: UInt64, stream: UInt64) {
-    state = seed &* 0x9E37_79B9_7F4A_7C15 ^ stream &* 0xD1B5_4A32_D192_ED03
-    _ = next()
-    state ^= stream
+    self.seed = seed
+    self.stream = stream
   }
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
+
+  /// Uniform on the open interval (0, 1): 52 random bits and a half, so that neither end is reached by rounding.
+  @inline(__always)
+  mutating func nextUniform() -> Double {
+    counter &+= 1
+    return (Double(pairHash(seed: seed, stream, counter) >> 12) + 0.5) * 0x1p-52
   }
-  mutating func nextUniform() -> Double { (Double(next() >> 11) + 0.5) * 0x1p-53 }
-  mutating func nextNormal() -> Double {
-    (-2 * log(nextUniform())).squareRoot() * cos(2 * Double.pi * nextUniform())
-  }
+
+  mutating func nextNormal() -> Double { Normal.quantile(nextUniform()) }
 }

@@ -1,4 +1,3 @@
-import Distributions
 import Glibc
 import StudyData
 

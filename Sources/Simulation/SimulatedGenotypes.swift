@@ -1,4 +1,3 @@
-import Distributions
 import Glibc
 public import StudyData
 import Synchronization

@@ -1,4 +1,3 @@
-import Distributions
 import LinearAlgebra
 import StudyData
 

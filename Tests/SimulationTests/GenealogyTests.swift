@@ -1,4 +1,3 @@
-import Distributions
 import Testing
 
 @testable import Simulation
