@@ -17,8 +17,11 @@ enum CellValue {
   /// The cell as a number: NaN where it is missing, infinite where it says so, nil where it is none.
   static func number(_ cell: TextBytes) -> Double? {
     if isMissing(cell) { return .nan }
-    let digits = cell[0] == UInt8(ascii: "+") ? TextBytes(rebasing: cell.dropFirst()) : cell
-    guard let base = UnsafeRawPointer(digits.baseAddress), digits.count > 0 else { return nil }
+    var digits = cell
+    if cell[0] == UInt8(ascii: "+"), cell.count > 1, cell[1] != UInt8(ascii: "-") {
+      digits = TextBytes(rebasing: cell.dropFirst())
+    }
+    guard let base = UnsafeRawPointer(digits.baseAddress) else { return nil }
     let begin = base.assumingMemoryBound(to: CChar.self)
     var value = 0.0
     guard ctext_parse_double(begin, begin + digits.count, &value) == 0, !value.isNaN else { return nil }
