@@ -93,7 +93,7 @@ import Testing
     Case(
       name: "numbers and words below", text: "id\ta\nS1\t1\nS2\t2\nS3\tthree\n", line: 4,
       says: "'three' for sample S3"),
-    Case(name: "infinite", text: "id\ta\nS1\t1\nS2\tInf\n", line: 3, says: "infinite for sample S2"),
+    Case(name: "infinite", text: "id\ta\nS1\t1\nS2\tInf\n", line: 3, says: "'Inf' for sample S2"),
     Case(name: "-9", text: "id\ta\nS1\t1\nS2\t-9\n", line: 3, says: "is -9"),
   ])
   func refused(_ example: Case) throws {

@@ -44,7 +44,7 @@ import Testing
     #expect(read.values.storage == [1, 2, 3, 4])
   }
 
-  @Test(arguments: ["geneid\tS1\tS2\n", "\tS1\tS2\n", "S1\tS2\n", "S1 S2\n"])
+  @Test(arguments: ["geneid\tS1\tS2\n", "\tS1\tS2\n", "S1\tS2\n", "S1 S2\n", "\"S1\" \"S2\"\n"])
   func matrixWithAndWithoutFirstHeaderCell(header: String) throws {
     let gap = header.contains("\t") ? "\t" : " "
     let path = try fixture.file(header + "g1\(gap)1\(gap)2\r\n" + "g2\(gap)3\(gap).\n")
@@ -234,6 +234,7 @@ import Testing
     Case(name: "decimal comma", text: bed + "1\t0\t1\tg\t1,5\t2\n", line: 2, says: "'1,5'"),
     Case(name: "hexadecimal", text: bed + "1\t0\t1\tg\t0x10\t2\n", line: 2, says: "'0x10'"),
     Case(name: "two signs", text: bed + "1\t0\t1\tg\t+-1\t2\n", line: 2, says: "'+-1'"),
+    Case(name: "doubled plus", text: bed + "1\t0\t1\tg\t++1\t2\n", line: 2, says: "'++1'"),
     Case(name: "sign only", text: bed + "1\t0\t1\tg\t+\t2\n", line: 2, says: "'+'"),
     Case(name: "Inf", text: bed + "1\t0\t1\tg\tInf\t2\n", line: 2, says: "'Inf' in column S1"),
     Case(name: "-inf", text: bed + "1\t0\t1\tg\t1\t-inf\n", line: 2, says: "'-inf' in column S2"),
