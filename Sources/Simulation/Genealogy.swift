@@ -1,3 +1,4 @@
+import Distributions
 import Glibc
 
 /// The genealogy of the ancestral haplotypes at one place, which changes by recombination along a chromosome.
