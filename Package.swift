@@ -43,7 +43,7 @@ let package = Package(
     .target(name: "CSpecialFunctions"),
   ]
     + module("LinearAlgebra", ["COpenBLAS", "CLAPACKE"])
-    + module("Distributions", ["CSpecialFunctions"])
+    + module("Distributions", ["CSpecialFunctions", "CText"])
     + module("StudyData", ["LinearAlgebra"])
     + module("StudyIO", ["StudyData", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
     + module("MultipleTesting", ["Distributions"])

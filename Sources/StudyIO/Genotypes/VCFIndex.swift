@@ -3,7 +3,7 @@ import Glibc
 import StudyData
 
 /// The tabix or CSI index of a VCF.
-final class RegionIndex {
+final class VCFIndex {
   fileprivate let handle: UnsafeMutablePointer<tbx_t>
 
   /// Nil where there is no index that can be read.
@@ -28,7 +28,7 @@ final class RegionIndex {
 final class TabixQuery {
   let progress: ReadProgress
   private let path: String
-  private let index: RegionIndex
+  private let index: VCFIndex
   private let file: UnsafeMutablePointer<htsFile>
   private let regions: [(contig: Int, start: Int, end: Int)]
   private var nextRegion = 0
@@ -36,7 +36,7 @@ final class TabixQuery {
   private var line = kstring_t()
 
   init?(path: String, regions: [GenomicRegion]) {
-    guard let index = RegionIndex(path: path), let file = hts_open(path, "r") else { return nil }
+    guard let index = VCFIndex(path: path), let file = hts_open(path, "r") else { return nil }
     self.path = path
     self.index = index
     self.file = file
