@@ -66,6 +66,7 @@ struct InputOptions: ParsableArguments {
     if genotypes.isEmpty && genotypeList == nil {
       throw ValidationError("--genotypes (or --genotype-list) is required.")
     }
+    if let minInfo, !minInfo.isFinite { throw ValidationError("--min-info must be a number.") }
   }
 
   var paths: [String] {
@@ -221,7 +222,8 @@ struct MemorySize: ExpressibleByArgument {
       shift = unit
       text.removeLast()
     }
-    guard let value = Double(text), value > 0, value * Double(1 << shift) < 0x1p62 else { return nil }
+    guard let value = Double(text), value * Double(1 << shift) >= 1, value * Double(1 << shift) < 0x1p62
+    else { return nil }
     bytes = Int(value * Double(1 << shift))
   }
 }

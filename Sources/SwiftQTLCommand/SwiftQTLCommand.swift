@@ -49,11 +49,13 @@ struct CisCommand: ParsableCommand {
 
 /// Gives up a run's outputs when the process is interrupted, so that no temporary file stays behind.
 ///
-/// Keep it as long as the outputs are open.
+/// Keep it as long as the outputs are open; what is not committed when it goes is given up, too.
 final class Interruption {
+  private let files: OutputTransaction
   private let sources: [any DispatchSourceSignal]
 
   init(givingUp files: OutputTransaction) {
+    self.files = files
     let queue = DispatchQueue(label: "interruption")
     sources = [SIGINT, SIGTERM, SIGHUP].map { number in
       signal(number, SIG_IGN)
@@ -67,7 +69,11 @@ final class Interruption {
     }
   }
 
-  deinit { for source in sources { source.cancel() } }
+  /// The handlers may hold the files a little longer than the process lives: they are given up here.
+  deinit {
+    for source in sources { source.cancel() }
+    files.abort()
+  }
 }
 
 /// Writes a line to standard error.

@@ -101,7 +101,7 @@ extension BadInput {
 
   private static let vcfs: [BadInput] = [
     replacing("VCF of no byte", at: "g.vcf", "empty", "g.vcf") { _ in Data() },
-    vcf("VCF with a header only", "no variant") { $0.removeSubrange((firstRecord - 1)...) },
+    vcf("VCF with a header only", "nothing was tested") { $0.removeSubrange((firstRecord - 1)...) },
     vcf("VCF without #CHROM", line: columnLine, "#CHROM") { $0.remove(at: columnLine - 1) },
     vcf("a sample twice in the VCF", line: columnLine, "S000 occurs twice") {
       $0[columnLine - 1].replace("S001", with: "S000")
@@ -122,9 +122,6 @@ extension BadInput {
     vcf("a word in DS", line: firstRecord, "is not a number", field: "DS") {
       $0[firstRecord - 1].replace("\t2.0", with: "\ttwo", maxReplacements: 1)
     },
-    vcf("NaN in DS", line: firstRecord, "nan", field: "DS") {
-      $0[firstRecord - 1].replace("\t2.0", with: "\tnan", maxReplacements: 1)
-    },
     vcf("infinity in DS", line: firstRecord, "inf", field: "DS") {
       $0[firstRecord - 1].replace("\t2.0", with: "\tinf", maxReplacements: 1)
     },
@@ -134,7 +131,9 @@ extension BadInput {
     vcf("VCF with a negative position", line: firstRecord, "-10000") {
       $0[firstRecord - 1].replace("\t10000\t", with: "\t-10000\t")
     },
-    vcf("--info-field that the header lacks", "no INFO field R2", options: ["--min-info", "0.5", "--info-field", "R2"]
+    vcf(
+      "--info-field that the header lacks", "no INFO field R2",
+      options: ["--min-info", "0.5", "--info-field", "R2"]
     ) { _ in },
     replacing("gzipped VCF cut short", at: "g.vcf.gz", "truncated", "g.vcf.gz") {
       try Gzip.compressed(Data($0.vcf().utf8)).dropLast(20)
@@ -150,24 +149,26 @@ extension BadInput {
   private static let matrices: [BadInput] = [
     replacing("dosages of no byte", at: "g.txt", "empty", "g.txt") { _ in Data() },
     matrix("dosages with a header only", "no rows") { $0.removeSubrange(1...) },
-    matrix("a word as dosage", line: 3, "'x'") { $0[2].replace("\t1", with: "\tx", maxReplacements: 1) },
+    matrix("a word as dosage", line: 3, "'x'") {
+      $0[2] = $0[2].replacing(#/\t[012]$/#, with: "\tx")
+    },
     matrix("-9 as dosage", line: 3, "-9") {
       $0[2] = $0[2].replacing(#/\t[012]$/#, with: "\t-9")
     },
     matrix("infinite dosage", line: 3, "inf") {
       $0[2] = $0[2].replacing(#/\t[012]$/#, with: "\tinf")
     },
-    matrix("dosages with a short row", line: 4, "fewer") {
+    matrix("dosages with a short row", line: 4, "23 dosages, not 24") {
       $0[3] = $0[3].split(separator: "\t").dropLast().joined(separator: "\t")
     },
-    matrix("dosages with a long row", line: 5, "more") { $0[4] += "\t1" },
+    matrix("dosages with a long row", line: 5, "more than the header's 24 dosages") { $0[4] += "\t1" },
     matrix("a sample twice in the dosages", line: 1, "S000 occurs twice") {
       $0[0].replace("S001", with: "S000")
     },
     replacing("gzipped dosages cut short", at: "g.txt.gz", "truncated", "g.txt.gz") {
       try Gzip.compressed(Data($0.matrix().utf8)).dropLast(20)
     },
-    replacing("binary junk as genotypes", at: "junk", "not a text file", "junk") { _ in junk },
+    replacing("binary junk as genotypes", at: "junk:1", "not a text file", "junk") { _ in junk },
   ]
 
   /// Bytes that no format begins with.

@@ -15,7 +15,7 @@ extension BadInput {
   static let lists: [BadInput] = [
     list("--genes of unknown ids", at: "e.bed", "none of the phenotypes asked for", "--genes", "x\ny\n"),
     list("--samples of unknown ids", at: nil, "none of the samples asked for", "--samples", "x\ny\n"),
-    list("--extract of unknown ids", at: nil, "no variant", "--extract", "x\ny\n"),
+    list("--extract of unknown ids", at: "g.bed", "nothing was tested", "--extract", "x\ny\n"),
     list(
       "--extract of unknown ids, cis", at: nil, "no variant", command: ["cis", "nominal"], "--extract", "x\n"),
     list("--extract of no id", at: "list.txt", "no id", "--extract", "\n\n"),
@@ -42,12 +42,16 @@ extension BadInput {
     BadInput("--min-info for PLINK files", at: "g.bed", "only VCF and BCF") {
       inputs($0) + ["--min-info", "0.5"]
     },
-    BadInput("--region of an unknown contig", at: nil, "no variant") { inputs($0) + ["--region", "17"] },
+    BadInput("--region of an unknown contig", at: "g.bed", "nothing was tested") {
+      inputs($0) + ["--region", "17"]
+    },
     BadInput(
       "--region of an unknown contig, cis", at: "e.bed", "no phenotype lies in the regions",
       command: ["cis", "nominal"]
     ) { inputs($0) + ["--region", "17:1-1000"] },
-    BadInput("filters that nothing passes", at: nil, "no variant") { inputs($0) + ["--mac", "1000"] },
+    BadInput("filters that nothing passes", at: "g.bed", "nothing was tested") {
+      inputs($0) + ["--mac", "1000"]
+    },
   ]
 
   /// Where results cannot be put. The folder `out` must stay empty.
@@ -80,7 +84,9 @@ extension BadInput {
     },
   ]
 
-  private static func option(_ text: String, _ cause: String, status: Int32 = 64, command: [String] = ["trans"])
+  private static func option(
+    _ text: String, _ cause: String, status: Int32 = 64, command: [String] = ["trans"]
+  )
     -> BadInput
   {
     BadInput(text, at: nil, cause, status: status, command: command) {
@@ -119,7 +125,7 @@ extension BadInput {
     BadInput("no --genotypes", at: nil, "--genotypes", status: 64) { ["--phenotypes", $0.path("e.bed")] },
     BadInput("no --phenotypes", at: nil, "--phenotypes", status: 64) { ["--genotypes", $0.path("g")] },
     BadInput("--out of a directory", at: nil, "--out", status: 64) {
-      inputs($0) + ["--out", $0.path("out/")]
+      inputs($0) + ["--out", $0.path("out") + "/"]
     },
   ]
 }

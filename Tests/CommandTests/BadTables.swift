@@ -118,7 +118,7 @@ extension BadInput {
     BadInput("no sample in phenotypes and covariates", at: "c.tsv", "neither side holds sample ids") {
       try $0.edit("c.tsv") { $0.replacing("S0", with: "T0") }
     },
-    BadInput("no sample in genotypes and covariates", at: nil, "no sample is shared") { folder in
+    BadInput("no sample in genotypes and covariates", at: nil, "no sample is shared") { folder -> Void in
       // Phenotypes share half of theirs with each.
       try folder.edit("g.fam") { $0.replacing("S01", with: "T01").replacing("S02", with: "T02") }
       try folder.edit("c.tsv") { $0.replacing("S00", with: "T00") }
@@ -135,8 +135,9 @@ extension BadInput {
           .joined(separator: "\n")
       }
     },
-    BadInput("no variant near a gene", at: nil, "no variant lies in a cis window", command: ["cis", "nominal"])
-    { folder in
+    BadInput(
+      "no variant near a gene", at: nil, "no variant lies in a cis window", command: ["cis", "nominal"]
+    ) { folder in
       try folder.edit("g.bim") { $0.replacing("0000\t", with: "0000000\t") }
       return inputs(folder) + ["--window", "1000"]
     },

@@ -10,7 +10,8 @@ import Testing
   init() throws {
     folder = try Folder()
     try study.write(to: folder)
-    inputs = BadInput.inputs(folder) + ["--maf", "0", "--max-missing", "1", "--quiet", "--out", folder.path("r")]
+    inputs =
+      BadInput.inputs(folder) + ["--maf", "0", "--max-missing", "1", "--quiet", "--out", folder.path("r")]
   }
 
   private func trans(_ options: String...) throws -> Table {
@@ -38,7 +39,9 @@ import Testing
 
   /// The columns that the tools named write (tensorQTL 1.0.10, FastQTL as in GTEx v8, QTLtools 1.3.1).
   static let presets: [(format: String, columns: String)] = [
-    ("tensorqtl", "phenotype_id variant_id start_distance af ma_samples ma_count pval_nominal slope slope_se"),
+    (
+      "tensorqtl", "phenotype_id variant_id start_distance af ma_samples ma_count pval_nominal slope slope_se"
+    ),
     ("fastqtl", "gene_id variant_id tss_distance ma_samples ma_count maf pval_nominal slope slope_se"),
     (
       "qtltools",
@@ -55,7 +58,8 @@ import Testing
     let names = preset.columns.split(separator: " ").map(String.init)
     let gene = try other.texts(names[0])
     let variant = try other.texts(names.contains("var_id") ? "var_id" : "variant_id")
-    #expect(gene == (try own.texts("phenotype_id")) && variant == (try own.texts("variant_id")))
+    #expect(try gene == own.texts("phenotype_id"))
+    #expect(try variant == own.texts("variant_id"))
     let p = try zip(own.numbers("p"), other.numbers(names.contains("nom_pval") ? "nom_pval" : "pval_nominal"))
     let slope = try zip(own.numbers("beta"), other.numbers("slope"))
     let error = try zip(own.numbers("se"), other.numbers("slope_se"))

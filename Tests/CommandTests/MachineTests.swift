@@ -4,10 +4,11 @@ import Testing
 @testable import SwiftQTLCommand
 
 @Suite struct MachineTests {
-  @Test(arguments: [
-    ("200000 100000\n", 2), ("350000 100000", 3), ("50000 100000\n", 1), ("1000 100000", 1),
-    ("max 100000\n", nil), ("", nil), ("200000", nil), ("200000 0", nil), ("a b", nil), (nil, nil),
-  ] as [(String?, Int?)])
+  @Test(
+    arguments: [
+      ("200000 100000\n", 2), ("350000 100000", 3), ("50000 100000\n", 1), ("1000 100000", 1),
+      ("max 100000\n", nil), ("", nil), ("200000", nil), ("200000 0", nil), ("a b", nil), (nil, nil),
+    ] as [(String?, Int?)])
   func coreQuota(_ text: String?, cores: Int?) {
     #expect(Machine.coreQuota(text) == cores)
   }
@@ -29,7 +30,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("8G", 8 << 30), ("8GiB", 8 << 30), ("8gb", 8 << 30), ("1.5K", 1536), ("2T", 2 << 40), ("512M", 512 << 20),
+    ("8G", 8 << 30), ("8GiB", 8 << 30), ("8gb", 8 << 30), ("1.5K", 1536), ("2T", 2 << 40),
+    ("512M", 512 << 20),
     ("1000", 1000), ("1000B", 1000),
   ])
   func memorySize(_ text: String, bytes: Int) {
@@ -53,13 +55,15 @@ import Testing
     #expect(Progress.line(fraction: 1.5, tests: 1, rows: 1, elapsed: 1, bar: true).contains("100%"))
   }
 
-  @Test(arguments: [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3_599, "59 min 59 s"), (7_260, "2 h 1 min")])
+  @Test(arguments: [
+    (0.4, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3_599, "59 min 59 s"), (7_260, "2 h 1 min"),
+  ])
   func duration(_ seconds: Double, text: String) {
     #expect(Progress.duration(seconds) == text)
   }
 
   @Test(arguments: [
-    (999.0, "999.0 "), (1_000, "1.0 k"), (12_345, "12.3 k"), (2.5e6, "2.5 M"), (3e9, "3.0 G"),
+    (999.0, "999.0"), (1_000, "1.0 k"), (12_345, "12.3 k"), (2.5e6, "2.5 M"), (3e9, "3.0 G"),
     (999_999, "1000.0 k"),
   ])
   func rates(_ rate: Double, text: String) {

@@ -152,7 +152,8 @@ struct Table {
 
   init(_ text: String) throws {
     var lines = text.split(separator: "\n")
-    header = try #require(lines.first).split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+    header = try #require(lines.first).split(separator: "\t", omittingEmptySubsequences: false).map(
+      String.init)
     lines.removeFirst()
     rows = lines.map { $0.split(separator: "\t", omittingEmptySubsequences: false) }
     index = Dictionary(uniqueKeysWithValues: header.enumerated().map { ($1, $0) })

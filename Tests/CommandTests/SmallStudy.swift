@@ -13,7 +13,9 @@ struct SplitMix64: RandomNumberGenerator {
   }
 
   /// Near enough to a normal variate: a sum of twelve uniform ones.
-  mutating func normal() -> Double { (0..<12).reduce(-6) { sum, _ in sum + Double.random(in: 0..<1, using: &self) } }
+  mutating func normal() -> Double {
+    (0..<12).reduce(-6) { sum, _ in sum + Double.random(in: 0..<1, using: &self) }
+  }
 }
 
 /// A study in memory, to be written in any format and with any damage.
