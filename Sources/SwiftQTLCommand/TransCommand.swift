@@ -190,7 +190,7 @@ private struct TransRun {
     while rank <= sample.count {
       buffer.append(number: rank)
       buffer.append(number: -log10(Double(rank) / Double(sample.count + 1)))
-      buffer.append(max(0, sample[rank - 1] / -2.302585092994046))
+      buffer.append(LogP.negLog10(sample[rank - 1]))
       buffer.appendNewline()
       rank = max(rank + 1, Int(Double(rank) * 1.015))
     }
