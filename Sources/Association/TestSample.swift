@@ -18,7 +18,14 @@ final class TestSample: Sendable {
     var drawn: [(hash: UInt64, logP: [Double])] = []
   }
   private let state = Mutex(State())
-  private let limit = Atomic<UInt64>(.max)
+  private let limit: Atomic<UInt64>
+
+  /// - Parameter variantCount: of the source, where it is known: then most variants that will not stay are never evaluated. The
+  ///   sample is the same either way as long as the filters keep a third of the variants.
+  init(variantCount: Int?) {
+    let share = variantCount.map { 3 * Double(Self.variantCount) / Double(max(1, $0)) } ?? 1
+    limit = Atomic(share < 1 ? UInt64(share * 0x1p64) : .max)
+  }
 
   /// Whether the variant may still be in the sample (it is, unless enough smaller hashes turn up).
   func admits(_ ordinal: Int) -> Bool {
