@@ -1,0 +1,128 @@
+internal import LinearAlgebra
+public import StudyData
+internal import Synchronization
+
+/// Every variant in a trait's window against that trait, by ordinary least squares.
+///
+/// Model, missing data and accuracy as ``TransScan``: the two print the same numbers for the same pair.
+///
+/// - Complexity: O(n·rank) per variant in a window and 2n flop per pair, in fp64.
+/// - Source: Ongen et al. 2016, doi:10.1093/bioinformatics/btv722.
+public struct CisScan: Sendable {
+  /// Bases on either side; the window is closed.
+  public var radius: Int
+  public var anchor: WindowAnchor
+  public var options: ScanOptions
+
+  public init(radius: Int = 1_000_000, anchor: WindowAnchor = .automatic, options: ScanOptions = .init()) {
+    precondition(radius >= 0)
+    self.radius = radius
+    self.anchor = anchor
+    self.options = options
+  }
+
+  /// Every pair in memory.
+  public func pairs(in study: Study, workers: Int = 1) throws -> (batches: [PairBatch], summary: ScanSummary)
+  {
+    let batches = Mutex<[PairBatch]>([])
+    let summary = try run(
+      in: study, execution: Execution(workers: workers), render: { $0 },
+      emit: { batch in
+        batches.withLock { $0.append(batch) }
+      })
+    return (batches.withLock { $0 }, summary)
+  }
+
+  /// Streams the pairs in variant order: `render` runs on the workers, `emit` in order.
+  ///
+  /// - Throws: ``StudyError`` `inconsistent` when no phenotype has a location or no pair was found; what readers and `emit` throw.
+  public func run<Rendered: Sendable>(
+    in study: Study, execution: Execution,
+    render: @escaping @Sendable (PairBatch) throws -> Rendered,
+    emit: @escaping @Sendable (Rendered) throws -> Void
+  ) throws -> ScanSummary {
+    BLAS.useSingleThread()
+    guard study.features.contains(where: \.hasLocation) else {
+      throw StudyError(
+        .inconsistent, "no phenotype has a location, so there are no cis windows",
+        remedy: "give phenotypes as BED, or their positions in a separate file")
+    }
+    let prepared = try PreparedStudy(study, options, workers: execution.workers)
+    let traits = prepared.traits
+    let windows = CisWindows(
+      features: traits.ordinals.enumerated().map { ($0.offset, study.features[$0.element]) },
+      radius: radius, anchor: anchor)
+    let stream = try study.genotypes.stream(
+      GenotypeRequest(
+        samples: study.genotypeSamples, selection: options.selection, blockSize: Execution.blockSize))
+    let totals = Mutex(ScanCounts())
+    let (filter, alternative) = (options.filter, options.alternative)
+    try orderedPipeline(
+      workers: execution.workers, window: 2 * execution.workers,
+      next: { () throws -> (any GenotypeChunk, Double)? in
+        try stream.nextChunk().map { ($0, stream.fractionRead) }
+      },
+      scratch: { CisWorker(prepared, windows, alternative) },
+      work: { worker, item throws -> (ScanCounts, Rendered) in
+        let panel = VariantPanel(block: try item.0.decode(), filter: filter)
+        let batch = worker.process(panel, fractionRead: item.1)
+        return (batch.counts, try render(batch))
+      },
+      emit: { counts, rendered in
+        totals.withLock { $0 += counts }
+        try emit(rendered)
+      })
+    var summary = ScanSummary(prepared)
+    summary.counts = totals.withLock { $0 }
+    summary.backend = "fp64"
+    guard summary.counts.tests > 0 else {
+      throw StudyError(
+        .inconsistent,
+        "no variant lies in a cis window: \(summary.counts.variants) variants and \(traits.count) phenotypes were read",
+        remedy: "check chromosome names, positions, --window and the filters")
+    }
+    return summary
+  }
+}
+
+/// One worker of a cis scan.
+private struct CisWorker {
+  private let windows: CisWindows
+  private var evaluator: PairEvaluator
+  private var chromosome = ChromosomeCache()
+  private var nearby: [Int32] = []
+
+  init(_ prepared: PreparedStudy, _ windows: CisWindows, _ alternative: Alternative) {
+    self.windows = windows
+    evaluator = PairEvaluator(
+      traits: prepared.traits, residualiser: prepared.residualiser, alternative: alternative)
+  }
+
+  mutating func process(_ panel: VariantPanel, fractionRead: Double) -> PairBatch {
+    var batch = PairBatch()
+    batch.fractionRead = fractionRead
+    batch.drops = panel.drops
+    for (v, tested) in panel.variants.enumerated() {
+      windows.collect(
+        normalizedChromosome: chromosome(tested.variant.chromosome), position: tested.variant.position,
+        into: &nearby)
+      guard !nearby.isEmpty else { continue }
+      guard evaluator.load(v, of: panel) else {
+        batch.drops.append(Drop(.variant, id: tested.variant.id, reason: "collinear with the covariates"))
+        continue
+      }
+      let before = batch.rows.count
+      let untestable = nearby.withUnsafeBufferPointer {
+        evaluator.evaluate($0, variant: batch.variants.count, into: &batch.rows)
+      }
+      batch.counts.tests += nearby.count - untestable
+      batch.counts.untestable += untestable
+      if batch.rows.count > before { batch.variants.append(tested) }
+    }
+    batch.counts.variants = panel.count
+    batch.counts.droppedVariants = batch.drops.count
+    batch.counts.rows = batch.rows.count
+    batch.counts.perfectFits = batch.rows.lazy.filter(\.isPerfectFit).count
+    return batch
+  }
+}

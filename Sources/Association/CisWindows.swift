@@ -1,0 +1,92 @@
+internal import StudyData
+
+/// Where a cis window starts and ends.
+public enum WindowAnchor: String, Sendable, CaseIterable {
+  /// `interval` if any feature is longer than one base, else `tss` (as tensorQTL and QTLtools).
+  case automatic
+  /// [tss − w, tss + w].
+  case tss
+  /// [start − w, end + w].
+  case interval
+}
+
+/// Which features have a given position in their window. Windows are closed; positions are 1-based.
+struct CisWindows: Sendable {
+  private struct Entry {
+    var low: Int
+    var high: Int
+    /// Index into the trait panel.
+    var trait: Int32
+  }
+  /// By normalised chromosome, ascending `low`.
+  private let entries: [String: [Entry]]
+  /// Length of the longest window: bounds the search.
+  private let longest: Int
+
+  /// - Parameter features: with their indices into the trait panel; those without a location have no window.
+  init(features: [(index: Int, feature: Feature)], radius: Int, anchor: WindowAnchor) {
+    let usesInterval =
+      switch anchor {
+      case .tss: false
+      case .interval: true
+      case .automatic: features.contains { $0.feature.hasLocation && $0.feature.end > $0.feature.start }
+      }
+    var entries: [String: [Entry]] = [:]
+    var longest = 0
+    for (index, feature) in features where feature.hasLocation {
+      let entry = Entry(
+        low: feature.start.subtractingClamped(radius),
+        high: (usesInterval ? max(feature.end, feature.start) : feature.start).addingClamped(radius),
+        trait: Int32(index))
+      longest = max(longest, entry.high.subtractingClamped(entry.low))
+      entries[Chromosome.normalized(feature.chromosome), default: []].append(entry)
+    }
+    self.entries = entries.mapValues { $0.sorted { ($0.low, $0.trait) < ($1.low, $1.trait) } }
+    self.longest = longest
+  }
+
+  var chromosomes: Set<String> { Set(entries.keys) }
+
+  /// Traits whose window holds the position, ascending, into `out`.
+  func collect(normalizedChromosome: String, position: Int, into out: inout [Int32]) {
+    out.removeAll(keepingCapacity: true)
+    guard position > 0, let list = entries[normalizedChromosome] else { return }
+    // low ≤ position and high ≥ position imply low ≥ position − longest.
+    let least = position.subtractingClamped(longest)
+    var (a, b) = (0, list.count)
+    while a < b {
+      let middle = (a + b) / 2
+      if list[middle].low < least { a = middle + 1 } else { b = middle }
+    }
+    while a < list.count, list[a].low <= position {
+      if list[a].high >= position { out.append(list[a].trait) }
+      a += 1
+    }
+    out.sort()
+  }
+}
+
+extension Int {
+  fileprivate func addingClamped(_ other: Int) -> Int {
+    let (sum, overflow) = addingReportingOverflow(other)
+    return overflow ? .max : sum
+  }
+  fileprivate func subtractingClamped(_ other: Int) -> Int {
+    let (difference, overflow) = subtractingReportingOverflow(other)
+    return overflow ? .min : difference
+  }
+}
+
+/// Remembers the last normalisation: variants come chromosome by chromosome.
+struct ChromosomeCache {
+  private var name = ""
+  private var normalized = ""
+
+  mutating func callAsFunction(_ name: String) -> String {
+    if name != self.name {
+      self.name = name
+      normalized = Chromosome.normalized(name)
+    }
+    return normalized
+  }
+}

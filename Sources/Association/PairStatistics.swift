@@ -1,0 +1,161 @@
+internal import CScanKernels
+internal import Distributions
+internal import StudyData
+
+/// Which side of zero counts.
+public enum Alternative: String, Sendable, CaseIterable {
+  case twoSided = "two-sided"
+  case greater
+  case less
+}
+
+/// The regression of one trait on one variant.
+public struct PairRow: Sendable, Equatable {
+  /// Index into the batch's `variants`.
+  public var variant: Int
+  /// Index into the study's features.
+  public var feature: Int
+  public var beta: Double
+  public var standardError: Double
+  public var t: Double
+  public var degreesOfFreedom: Int
+  /// Natural log of p.
+  public var logP: Double
+  /// Partial r².
+  public var r2: Double
+  /// Samples with a phenotype.
+  public var n: Int
+  /// The residual is zero up to rounding: t is a lower bound.
+  public var isPerfectFit: Bool
+}
+
+/// Computes pairs in fp64, in canonical sample order: the only source of printed numbers.
+///
+/// One variant at a time: load it, then ask for traits. Holds scratch, so each worker has its own.
+struct PairEvaluator {
+  let traits: TraitPanel
+  let residualiser: Residualiser
+  let alternative: Alternative
+  private(set) var residual: [Double]
+  /// ‖Mg‖², 0 when the variant lies in the span of the covariates.
+  private(set) var squaredNorm = 0.0
+  private var explicitResidual: [Double]
+  private var products: [Double] = []
+  private var scratch: [Double] = []
+
+  init(traits: TraitPanel, residualiser: Residualiser, alternative: Alternative) {
+    self.traits = traits
+    self.residualiser = residualiser
+    self.alternative = alternative
+    residual = [Double](repeating: 0, count: traits.sampleCount)
+    explicitResidual = []
+  }
+
+  /// A variant whose remainder after projection is below this share of its variance carries no information (methods §1).
+  static let collinearity = 1e-10
+
+  /// Makes e = Mg of variant `k`. False when nothing is left of it: it is collinear with the covariates.
+  mutating func load(_ k: Int, of panel: VariantPanel) -> Bool {
+    let n = Int64(traits.sampleCount)
+    residual.withUnsafeMutableBufferPointer { e in
+      let e = e.baseAddress!
+      panel.writeCentered(k, to: e)
+      residualiser.project(e, width: 1, scratch: &scratch)
+      sk_panel_products(e, 1, e, 1, n, &squaredNorm)
+    }
+    if squaredNorm > Self.collinearity * panel.variants[k].summary.centeredSumOfSquares { return true }
+    squaredNorm = 0
+    return false
+  }
+
+  /// Appends the rows of the loaded variant with the traits at `indices` (into the panel) whose ln p is at most `limit`.
+  ///
+  /// Returns the number of pairs that could not be tested (the variant has no variance left among the trait's samples).
+  mutating func evaluate(
+    _ indices: UnsafeBufferPointer<Int32>, variant: Int, logPLimit limit: Double = .infinity,
+    into rows: inout [PairRow]
+  ) -> Int {
+    guard !indices.isEmpty else { return 0 }
+    if products.count < indices.count { products = [Double](repeating: 0, count: indices.count) }
+    sk_products(
+      residual, traits.unit, indices.baseAddress!, Int64(indices.count), Int64(traits.sampleCount), &products)
+    var untested = 0
+    for (position, index) in indices.enumerated() {
+      guard let row = row(product: products[position], trait: Int(index), variant: variant) else {
+        untested += 1
+        continue
+      }
+      if row.logP <= limit { rows.append(row) }
+    }
+    return untested
+  }
+
+  /// `product` is e'ỹ = ‖M_p g‖ r, whatever the pattern: ỹ is orthogonal to Q and zero on the missing samples.
+  private mutating func row(product: Double, trait: Int, variant: Int) -> PairRow? {
+    let pattern = traits.patterns[Int(traits.patternOf[trait])]
+    let n = traits.sampleCount
+    var (product, normSquared) = (product, squaredNorm)
+    var isExplicit = false
+    if !pattern.missing.isEmpty {
+      if let left = pattern.residualSquaredNorm(
+        residual, squaredNorm: squaredNorm, q: residualiser.q, sampleCount: n, rank: residualiser.rank,
+        scratch: &scratch)
+      {
+        normSquared = left
+      } else {
+        isExplicit = true
+        explicitResidual = residual
+        explicitResidual.withUnsafeMutableBufferPointer { e in
+          residualiser.project(e.baseAddress!, pattern: pattern, scratch: &scratch)
+          sk_panel_products(e.baseAddress!, 1, e.baseAddress!, 1, Int64(n), &normSquared)
+        }
+        guard normSquared > Self.collinearity * squaredNorm else { return nil }
+        traits.unit.withUnsafeBufferPointer { y in
+          sk_panel_products(explicitResidual, 1, y.baseAddress! + trait * n, 1, Int64(n), &product)
+        }
+      }
+    }
+    let norm = normSquared.squareRoot()
+    let r = max(-1, min(1, product / norm))
+    var rest = 1 - r * r
+    if rest < 0.1 {
+      // 1 − r² loses digits as r → 1; the residual itself does not.
+      let scale = product / normSquared
+      rest = traits.unit.withUnsafeBufferPointer { y in
+        let y = y.baseAddress! + trait * n
+        return residualSum(isExplicit ? explicitResidual : residual, y, scale, pattern)
+      }
+    }
+    let nu = pattern.degreesOfFreedom
+    let floor = Double(n) * Double.ulpOfOne * Double(n) * Double.ulpOfOne
+    let isPerfectFit = rest <= floor
+    rest = min(1, max(rest, floor))
+    let slope = traits.norms[trait] / norm
+    let spread = (rest / Double(nu)).squareRoot()
+    let t = r / spread
+    let distribution = traits.distributions[Int(traits.patternOf[trait])]
+    let logP: Double =
+      switch alternative {
+      case .twoSided: distribution.logTwoSidedP(oneMinusRSquared: rest, rSquared: 1 - rest)
+      case .greater: distribution.logUpperP(t: t)
+      case .less: distribution.logUpperP(t: -t)
+      }
+    return PairRow(
+      variant: variant, feature: traits.ordinals[trait], beta: r * slope, standardError: slope * spread, t: t,
+      degreesOfFreedom: nu, logP: logP, r2: r * r, n: pattern.observed, isPerfectFit: isPerfectFit)
+  }
+
+  /// ‖ỹ − s·e_p‖² over the observed samples. With missing samples e_p differs from e on them and in span(Q); then it is formed.
+  private func residualSum(
+    _ e: [Double], _ y: UnsafePointer<Double>, _ scale: Double, _ pattern: MissingPattern
+  ) -> Double {
+    let n = traits.sampleCount
+    guard !pattern.missing.isEmpty else { return sk_residual_sum(e, y, scale, Int64(n)) }
+    var projected = e
+    var scratch: [Double] = []
+    projected.withUnsafeMutableBufferPointer {
+      residualiser.project($0.baseAddress!, pattern: pattern, scratch: &scratch)
+    }
+    return sk_residual_sum(projected, y, scale, Int64(n))
+  }
+}

@@ -1,0 +1,158 @@
+internal import CScanKernels
+public import LinearAlgebra
+public import StudyData
+
+/// The projector M = I − QQ' that takes the intercept and the covariates out of traits and variants, for complete
+/// samples and for every pattern of missing phenotypes. The one place that knows degrees of freedom.
+///
+/// - Source: Frisch & Waugh 1933, doi:10.2307/1907330; Lovell 1963, doi:10.1080/01621459.1963.10480682.
+public struct Residualiser: Sendable {
+  public let sampleCount: Int
+  /// Intercept and independent covariates.
+  public let rank: Int
+  /// Covariates that depend on the intercept and those before them.
+  public let drops: [Drop]
+  /// n × rank, column-major, orthonormal; the first column is the intercept's.
+  let q: [Double]
+
+  /// Two passes: one leaves rounding noise of size u·‖x‖ along Q, which is all that remains of an x near span(Q).
+  private static let passCount = 2
+
+  /// - Parameters:
+  ///   - covariates: n × c, complete, without the intercept (one given is dropped as constant).
+  ///   - names: of the c columns, for the drop report.
+  /// - Throws: ``StudyError`` `degenerate` when n ≤ rank + 1: no degree of freedom is left for a slope.
+  /// - Complexity: O(n·c²).
+  public init(covariates: Matrix, names: [String]) throws(StudyError) {
+    let n = covariates.rows
+    precondition(names.count == covariates.columns)
+    var drops: [Drop] = []
+    var centered = Matrix(rows: n, columns: covariates.columns)
+    for j in 0..<covariates.columns {
+      let column = covariates.column(j)
+      let mean = column.reduce(0, +) / Double(n)
+      let values = column.map { $0 - mean }
+      let length = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+      let raw = column.reduce(0) { $0 + $1 * $1 }.squareRoot()
+      guard length > 1e-7 * raw else {
+        drops.append(Drop(.covariate, id: names[j], reason: "constant"))
+        continue
+      }
+      for i in 0..<n { centered[i, j] = values[i] / length }
+    }
+    let orthonormal = OrthonormalBasis(of: centered)
+    let constant = Set(drops.map(\.id))
+    drops += orthonormal.dropped.lazy.map { names[$0] }.filter { !constant.contains($0) }
+      .map { Drop(.covariate, id: $0, reason: "collinear with the covariates before it") }
+    self.drops = drops
+    sampleCount = n
+    rank = orthonormal.rank + 1
+    q = [Double](repeating: 1 / Double(n).squareRoot(), count: n) + orthonormal.basis.storage
+    guard n > rank + 1 else {
+      throw StudyError(
+        .degenerate,
+        "\(n) samples are too few for \(rank - 1) independent covariates and an intercept: no degree of freedom is left",
+        remedy: "use fewer covariates or more samples (at least \(rank + 2) samples here)")
+    }
+  }
+
+  /// x ← Mx for each of `width` columns.
+  ///
+  /// Bits of a column depend on that column alone (see `exact_products.h`). Complexity: 8·n·rank flop a column.
+  func project(_ x: UnsafeMutablePointer<Double>, width: Int, scratch: inout [Double]) {
+    if scratch.count < width * rank { scratch = [Double](repeating: 0, count: width * rank) }
+    let n = Int64(sampleCount)
+    for _ in 0..<Self.passCount {
+      sk_panel_products(x, Int64(width), q, Int64(rank), n, &scratch)
+      sk_subtract_combination(x, Int64(width), q, Int64(rank), scratch, n)
+    }
+  }
+
+  /// x ← the residual of x on the covariates over the observed samples of `pattern`; zero where missing.
+  func project(_ x: UnsafeMutablePointer<Double>, pattern: MissingPattern, scratch: inout [Double]) {
+    guard !pattern.missing.isEmpty else { return project(x, width: 1, scratch: &scratch) }
+    if scratch.count < 2 * rank { scratch = [Double](repeating: 0, count: 2 * rank) }
+    for i in pattern.missing { x[Int(i)] = 0 }
+    // Normal equations (Q'Q over the observed samples is near I) refined: the last passes only remove rounding.
+    for _ in 0...Self.passCount {
+      scratch.withUnsafeMutableBufferPointer { s in
+        let (b, c) = (s.baseAddress!, s.baseAddress! + rank)
+        sk_panel_products(x, 1, q, Int64(rank), Int64(sampleCount), b)
+        for i in 0..<rank {
+          var sum = 0.0
+          for j in 0..<rank { sum += pattern.inverse[i + rank * j] * b[j] }
+          c[i] = sum
+        }
+        sk_subtract_combination(x, 1, q, Int64(rank), c, Int64(sampleCount))
+      }
+      for i in pattern.missing { x[Int(i)] = 0 }
+    }
+  }
+
+  /// What changes for traits that miss the given samples (ascending indices).
+  func pattern(missing: [Int32]) -> MissingPattern {
+    let n = sampleCount
+    // A = Q'Q over observed samples = I − Q_D'Q_D, D the missing ones.
+    var a = Matrix(rows: rank, columns: rank)
+    for j in 0..<rank {
+      for i in 0..<rank {
+        var sum = i == j ? 1.0 : 0.0
+        for d in missing { sum -= q[Int(d) + n * i] * q[Int(d) + n * j] }
+        a[i, j] = sum
+      }
+    }
+    guard !missing.isEmpty else {
+      return MissingPattern(
+        missing: [], observed: n, rank: rank, inverse: a.storage, deletionFactor: 1)
+    }
+    let eigen = SymmetricEigen(of: a)
+    // A direction of Q that lives on the missing samples only leaves eigenvalue 0 up to rounding: the rank falls.
+    let (inverse, observedRank) = eigen.pseudoInverse(tolerance: 1e-10)
+    let smallest = eigen.values.first ?? 1
+    return MissingPattern(
+      missing: missing, observed: n - missing.count, rank: observedRank, inverse: inverse.storage,
+      deletionFactor: observedRank == rank ? 1 / smallest : .infinity)
+  }
+}
+
+/// The samples a trait misses, and what that does to the projector.
+struct MissingPattern: Sendable {
+  /// Ascending indices of missing samples, D.
+  let missing: [Int32]
+  let observed: Int
+  /// Rank of the covariates over the observed samples.
+  let rank: Int
+  /// rank × rank, (Q'Q over the observed samples)⁺.
+  let inverse: [Double]
+  /// 1/(1 − h), h the largest eigenvalue of Q_DQ_D': ‖M_p g‖² ≥ ‖e‖² − ‖e_D‖²·this, e = Mg.
+  let deletionFactor: Double
+
+  /// ν = n − rank − 1.
+  var degreesOfFreedom: Int { observed - rank - 1 }
+
+  /// ‖M_p g‖² from e = Mg of all samples: ‖e‖² − ‖e_D‖² − b'A⁺b with b = Q_D'e_D (deletion formula).
+  ///
+  /// nil when the difference has lost more than three digits; the caller then projects explicitly.
+  /// Complexity: k·(rank + 1) + rank² for k missing samples.
+  func residualSquaredNorm(
+    _ e: UnsafePointer<Double>, squaredNorm: Double, q: UnsafePointer<Double>, sampleCount: Int, rank: Int,
+    scratch: inout [Double]
+  ) -> Double? {
+    guard !missing.isEmpty else { return squaredNorm }
+    if scratch.count < rank { scratch = [Double](repeating: 0, count: rank) }
+    var lost = 0.0
+    for d in missing { lost += e[Int(d)] * e[Int(d)] }
+    for l in 0..<rank {
+      var sum = 0.0
+      for d in missing { sum += q[Int(d) + sampleCount * l] * e[Int(d)] }
+      scratch[l] = sum
+    }
+    for i in 0..<rank {
+      var sum = 0.0
+      for j in 0..<rank { sum += inverse[i + rank * j] * scratch[j] }
+      lost += scratch[i] * sum
+    }
+    let left = squaredNorm - lost
+    return left > 1e-3 * squaredNorm ? left : nil
+  }
+}

@@ -1,0 +1,126 @@
+public import StudyData
+
+/// Cores and memory a scan may use.
+public struct Execution: Sendable, Equatable {
+  public var workers: Int
+  /// Bytes; the scan refuses up front when it cannot do with them.
+  public var memory: Int
+  public var backend: ScanBackend
+
+  public init(workers: Int = 1, memory: Int = 8 << 30, backend: ScanBackend = .automatic) {
+    precondition(workers > 0 && memory > 0)
+    self.workers = workers
+    self.memory = memory
+    self.backend = backend
+  }
+
+  /// Variants per block. Fixed: results do not depend on it, but the order of the drop report follows blocks.
+  static let blockSize = 512
+}
+
+/// Which variants and pairs are tested, and how traits are treated: shared by all scans.
+public struct ScanOptions: Sendable {
+  public var selection: VariantSelection
+  public var filter: VariantFilter
+  public var transform: TraitTransform
+  public var alternative: Alternative
+
+  public init(
+    selection: VariantSelection = .init(), filter: VariantFilter = .init(),
+    transform: TraitTransform = .none, alternative: Alternative = .twoSided
+  ) {
+    self.selection = selection
+    self.filter = filter
+    self.transform = transform
+    self.alternative = alternative
+  }
+}
+
+/// Residualised traits and what led to them: made once per scan.
+struct PreparedStudy: Sendable {
+  let residualiser: Residualiser
+  let traits: TraitPanel
+
+  init(_ study: Study, _ options: ScanOptions, workers: Int) throws(StudyError) {
+    residualiser = try Residualiser(covariates: study.covariates, names: study.covariateNames)
+    traits = try TraitPanel(
+      study: study, residualiser: residualiser, transform: options.transform, workers: workers)
+  }
+}
+
+/// Results of one block, in row order.
+public struct PairBatch: Sendable {
+  /// Variants that have rows.
+  public var variants: [TestedVariant] = []
+  /// Ordered by (variant, feature).
+  public var rows: [PairRow] = []
+  /// The most significant pair of each tested variant (`--best`); indices into `bestVariants`.
+  public var bestVariants: [TestedVariant] = []
+  public var bestRows: [PairRow] = []
+  /// Variants left out, in file order.
+  public var drops: [Drop] = []
+  /// Share of the input read so far.
+  public var fractionRead = 0.0
+  public var counts = ScanCounts()
+}
+
+/// What a scan did, as counts that add up over blocks.
+public struct ScanCounts: Sendable, Equatable {
+  /// Variants admitted by the filters.
+  public var variants = 0
+  /// Variants left out by the reader or the filters.
+  public var droppedVariants = 0
+  /// Pairs tested: the number that multiple testing is about.
+  public var tests = 0
+  /// Pairs not tested because of cis or cross-mapping exclusion.
+  public var excluded = 0
+  /// Pairs not tested because the variant does not vary among the trait's samples.
+  public var untestable = 0
+  /// Pairs that the screen could not discard.
+  public var survivors = 0
+  public var rows = 0
+  /// Rows whose residual is zero up to rounding.
+  public var perfectFits = 0
+
+  public static func += (a: inout Self, b: Self) {
+    a.variants += b.variants
+    a.droppedVariants += b.droppedVariants
+    a.tests += b.tests
+    a.excluded += b.excluded
+    a.untestable += b.untestable
+    a.survivors += b.survivors
+    a.rows += b.rows
+    a.perfectFits += b.perfectFits
+  }
+}
+
+/// What a finished scan says about itself.
+public struct ScanSummary: Sendable {
+  public var counts = ScanCounts()
+  /// Traits analysed.
+  public var traits = 0
+  /// Distinct sets of missing samples among them.
+  public var missingPatterns = 0
+  /// Rank of the covariates with the intercept.
+  public var covariateRank = 0
+  /// ν of a complete trait.
+  public var degreesOfFreedom = 0
+  /// Covariates and phenotypes left out.
+  public var drops: [Drop] = []
+  /// The most significant pair of each trait (`--best`), by feature; `variant` indexes `bestVariants`.
+  public var bestVariants: [TestedVariant] = []
+  public var bestRows: [PairRow] = []
+  /// ln p of a deterministic sample of the tests, ascending: for π₀ and QQ plots.
+  public var sampledLogP: [Double] = []
+  /// Tests with p in [k/20, (k+1)/20), over all pairs (`--histogram full`).
+  public var histogram: [Int] = []
+  public var backend = ""
+
+  init(_ prepared: PreparedStudy) {
+    traits = prepared.traits.count
+    missingPatterns = Set(prepared.traits.patternOf).count
+    covariateRank = prepared.residualiser.rank
+    degreesOfFreedom = prepared.traits.patterns[0].degreesOfFreedom
+    drops = prepared.residualiser.drops + prepared.traits.drops
+  }
+}

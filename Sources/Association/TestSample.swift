@@ -1,0 +1,69 @@
+internal import Distributions
+internal import Synchronization
+
+/// A deterministic sample of the tests, for π₀ and QQ plots: the variants with the smallest hashes, some traits of each.
+///
+/// Whole variants are drawn because a variant's fp64 residual is the costly part; traits are drawn by hash too. Variants are numerous,
+/// so drawing about 16,000 of them costs little precision against independent pairs. Which pairs are drawn depends on ordinals
+/// only: not on threads, blocks or back end.
+final class TestSample: Sendable {
+  static let variantCount = 15_625
+  static let traitsPerVariant = 64
+  private static let seed: UInt64 = 0x5EED
+
+  private struct State {
+    var threshold = UInt64.max
+    var drawn: [(hash: UInt64, logP: [Double])] = []
+  }
+  private let state = Mutex(State())
+  private let limit = Atomic<UInt64>(.max)
+
+  /// Whether the variant may still be in the sample (it is, unless enough smaller hashes turn up).
+  func admits(_ ordinal: Int) -> Bool {
+    Self.hash(ordinal, -1) <= limit.load(ordering: .relaxed)
+  }
+
+  /// The traits drawn for the variant, ascending, without repeats.
+  static func traits(_ ordinal: Int, of count: Int, into out: inout [Int32]) {
+    out.removeAll(keepingCapacity: true)
+    if count <= traitsPerVariant {
+      out.append(contentsOf: 0..<Int32(count))
+      return
+    }
+    for k in 0..<traitsPerVariant {
+      out.append(Int32(hash(ordinal, k).multipliedFullWidth(by: UInt64(count)).high))
+    }
+    out.sort()
+    var last: Int32 = -1
+    out.removeAll { trait in
+      defer { last = trait }
+      return trait == last
+    }
+  }
+
+  func add(_ sampled: [(ordinal: Int, logP: [Double])]) {
+    guard !sampled.isEmpty else { return }
+    state.withLock { state in
+      state.drawn += sampled.map { (Self.hash($0.ordinal, -1), $0.logP) }
+      if state.drawn.count >= 2 * Self.variantCount { limit.store(Self.trim(&state), ordering: .relaxed) }
+    }
+  }
+
+  /// ln p of the sample, ascending.
+  func logP() -> [Double] {
+    state.withLock { state in
+      if state.drawn.count > Self.variantCount { _ = Self.trim(&state) }
+      return state.drawn.flatMap(\.logP).sorted()
+    }
+  }
+
+  private static func trim(_ state: inout State) -> UInt64 {
+    state.drawn.sort { $0.hash < $1.hash }
+    state.drawn.removeSubrange(variantCount...)
+    return state.drawn[variantCount - 1].hash
+  }
+
+  private static func hash(_ ordinal: Int, _ k: Int) -> UInt64 {
+    pairHash(seed: seed, UInt64(bitPattern: Int64(ordinal)), UInt64(bitPattern: Int64(k)))
+  }
+}

@@ -1,0 +1,139 @@
+internal import Glibc
+internal import LinearAlgebra
+public import StudyData
+internal import Synchronization
+
+/// Which pairs a trans scan leaves out: they are neither tested nor counted.
+public struct CisExclusion: Sendable, Equatable {
+  /// Bases on either side; nil excludes nothing.
+  public var radius: Int?
+  public var anchor: WindowAnchor
+  /// (A, B): variants in the window of A are not tested against B (cross-mappable genes).
+  public var pairs: [(String, String)]
+
+  public init(radius: Int? = 5_000_000, anchor: WindowAnchor = .automatic, pairs: [(String, String)] = []) {
+    self.radius = radius
+    self.anchor = anchor
+    self.pairs = pairs
+  }
+
+  /// Window of gene A in `pairs` when the cis exclusion is off.
+  static let crossMappingRadius = 1_000_000
+
+  public static let none = CisExclusion(radius: nil)
+
+  public static func == (a: Self, b: Self) -> Bool {
+    a.radius == b.radius && a.anchor == b.anchor
+      && a.pairs.elementsEqual(b.pairs) { $0.0 == $1.0 && $0.1 == $1.1 }
+  }
+}
+
+/// All variants against all traits by ordinary least squares, reporting pairs with p ≤ threshold.
+///
+/// Model: y = Wα + gβ + ε, y and g residualised on the covariates W (Frisch–Waugh–Lovell); t on ν = n − rank(W) − 1.
+///
+/// - Missing: genotypes are imputed to the variant's mean over the analysed samples; a trait is analysed on its observed samples
+///   exactly (its row has its own n and ν).
+/// - Accuracy: rows are computed in fp64 in canonical sample order and depend on the pair alone, whatever the threads, blocks and
+///   file orders; the screen only decides which pairs are computed (see ``ScanBackend``).
+/// - Complexity: 2·n·variants·traits flop in fp32, and O(n·rank) fp64 per variant with a survivor.
+/// - Source: Shabalin 2012, doi:10.1093/bioinformatics/bts163.
+public struct TransScan: Sendable {
+  /// ln p*.
+  public var logThreshold: Double
+  public var exclusion: CisExclusion
+  public var options: ScanOptions
+  /// Also report the most significant pair of every variant and every trait, over all pairs.
+  public var reportsBest: Bool
+  /// Also count all p in 20 bins.
+  public var countsAllP: Bool
+
+  public init(
+    threshold: Double = 1e-5, exclusion: CisExclusion = .init(), options: ScanOptions = .init(),
+    reportsBest: Bool = false, countsAllP: Bool = false
+  ) {
+    precondition(threshold > 0 && threshold <= 1)
+    logThreshold = threshold == 1 ? 0 : log(threshold)
+    self.exclusion = exclusion
+    self.options = options
+    self.reportsBest = reportsBest
+    self.countsAllP = countsAllP
+  }
+
+  /// All hits in memory.
+  public func hits(in study: Study, workers: Int = 1) throws -> (batches: [PairBatch], summary: ScanSummary) {
+    let batches = Mutex<[PairBatch]>([])
+    let summary = try run(
+      in: study, execution: Execution(workers: workers), render: { $0 },
+      emit: { batch in
+        batches.withLock { $0.append(batch) }
+      })
+    return (batches.withLock { $0 }, summary)
+  }
+
+  /// Streams the hits: `render` turns a batch into what `emit` writes, on the workers; `emit` is called in variant order.
+  ///
+  /// - Throws: ``StudyError`` from the readers, of the study, or when `execution.memory` is too small; whatever `emit` throws.
+  public func run<Rendered: Sendable>(
+    in study: Study, execution: Execution,
+    render: @escaping @Sendable (PairBatch) throws -> Rendered,
+    emit: @escaping @Sendable (Rendered) throws -> Void
+  ) throws -> ScanSummary {
+    BLAS.useSingleThread()
+    let prepared = try PreparedStudy(study, options, workers: execution.workers)
+    try checkMemory(prepared, execution)
+    let plan = TransPlan(self, study, prepared)
+    let stream = try study.genotypes.stream(
+      GenotypeRequest(
+        samples: study.genotypeSamples, selection: options.selection, blockSize: Execution.blockSize))
+    let totals = Mutex(TransTotals(traitCount: prepared.traits.count))
+    try orderedPipeline(
+      workers: execution.workers, window: 2 * execution.workers,
+      next: { () throws -> (any GenotypeChunk, Double)? in
+        try stream.nextChunk().map { ($0, stream.fractionRead) }
+      },
+      scratch: { TransWorker(plan) },
+      work: { worker, item throws -> (TransBlock, Rendered) in
+        let block = worker.process(try item.0.decode(), fractionRead: item.1)
+        return (block, try render(block.batch))
+      },
+      finish: { worker in totals.withLock { $0.merge(worker) } },
+      emit: { block, rendered in
+        totals.withLock { $0.counts += block.batch.counts }
+        plan.sample.add(block.sampled)
+        try emit(rendered)
+      })
+    return totals.withLock { totals in
+      var summary = ScanSummary(prepared)
+      summary.counts = totals.counts
+      summary.backend = "blas (fp32 screen, \(BLAS.coreName))"
+      summary.sampledLogP = plan.sample.logP()
+      summary.histogram = countsAllP ? totals.histogram : []
+      for case let pair? in totals.best {
+        var row = pair.row
+        row.variant = summary.bestVariants.count
+        summary.bestVariants.append(pair.variant)
+        summary.bestRows.append(row)
+      }
+      return summary
+    }
+  }
+
+  private func checkMemory(_ prepared: PreparedStudy, _ execution: Execution) throws(StudyError) {
+    let traits = prepared.traits
+    let n = traits.sampleCount
+    let tile = reportsBest || countsAllP ? traits.count : Sieve.tileTraits
+    // Phenotypes as read, fp64 unit traits, screen, and blocks in flight (codes or fp32 dosages).
+    let needed =
+      16 * n * traits.count
+      + Sieve.bytes(
+        samples: n, traits: traits.count, rank: prepared.residualiser.rank, patterns: traits.patterns.count,
+        block: Execution.blockSize, workers: execution.workers, tile: tile)
+      + 2 * execution.workers * 4 * n * Execution.blockSize + (64 << 20)
+    guard needed > execution.memory else { return }
+    throw StudyError(
+      .environment,
+      "\(n) samples × \(traits.count) traits need about \(needed >> 20) MiB, --memory allows \(execution.memory >> 20)",
+      remedy: "raise --memory, use fewer --threads, or split the phenotypes into several runs")
+  }
+}

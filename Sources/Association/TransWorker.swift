@@ -1,0 +1,342 @@
+internal import CScanKernels
+internal import Distributions
+internal import StudyData
+
+/// What all workers of a trans scan read.
+struct TransPlan: Sendable {
+  let scan: TransScan
+  let prepared: PreparedStudy
+  let sieve: Sieve
+  /// Windows of the exclusion radius around each trait; nil when nothing is excluded.
+  let windows: CisWindows?
+  /// Traits not to be tested against variants near trait A, by A: panel indices.
+  let crossMappable: [Int32: [Int32]]
+  let floors: BestFloors
+  let bins: PValueBins?
+  /// Screen column of each trait.
+  let columnOf: [Int32]
+  /// Trait of each feature of the study.
+  let indexOfFeature: [Int: Int]
+  let sample = TestSample()
+
+  var traits: TraitPanel { prepared.traits }
+
+  init(_ scan: TransScan, _ study: Study, _ prepared: PreparedStudy) {
+    self.scan = scan
+    self.prepared = prepared
+    let traits = prepared.traits
+    let alternative = scan.options.alternative
+    sieve = Sieve(
+      traits: traits, residualiser: prepared.residualiser, logThreshold: scan.logThreshold,
+      alternative: alternative)
+    floors = BestFloors(sieve: sieve, traits: traits, alternative: alternative)
+    bins =
+      scan.countsAllP
+      ? PValueBins(
+        distribution: traits.distributions[0], degreesOfFreedom: traits.patterns[0].degreesOfFreedom,
+        alternative: alternative, tolerance: 2 * sieve.relativeError) : nil
+    var columnOf = [Int32](repeating: 0, count: traits.count)
+    for (column, trait) in sieve.order.enumerated() { columnOf[Int(trait)] = Int32(column) }
+    self.columnOf = columnOf
+    indexOfFeature = Dictionary(
+      uniqueKeysWithValues: traits.ordinals.enumerated().map { ($0.element, $0.offset) })
+
+    var crossMappable: [Int32: [Int32]] = [:]
+    var indexOf: [String: Int32] = [:]
+    if !scan.exclusion.pairs.isEmpty {
+      for (k, ordinal) in traits.ordinals.enumerated() { indexOf[study.features[ordinal].id] = Int32(k) }
+    }
+    for (a, b) in scan.exclusion.pairs {
+      if let a = indexOf[a], let b = indexOf[b] { crossMappable[a, default: []].append(b) }
+    }
+    self.crossMappable = crossMappable
+    let radius = scan.exclusion.radius
+    windows =
+      radius == nil && crossMappable.isEmpty
+      ? nil
+      : CisWindows(
+        features: traits.ordinals.enumerated().map { ($0.offset, study.features[$0.element]) },
+        radius: radius ?? CisExclusion.crossMappingRadius, anchor: scan.exclusion.anchor)
+  }
+}
+
+/// The outcome of one block.
+struct TransBlock: Sendable {
+  var batch: PairBatch
+  var sampled: [(ordinal: Int, logP: [Double])]
+}
+
+/// Sums over blocks and workers.
+struct TransTotals: Sendable {
+  var counts = ScanCounts()
+  var histogram = [Int](repeating: 0, count: PValueBins.count)
+  var best: [BestPair?]
+
+  init(traitCount: Int) { best = Array(repeating: nil, count: traitCount) }
+
+  mutating func merge(_ worker: TransWorker) {
+    for (k, n) in worker.histogram.enumerated() { histogram[k] += n }
+    for (trait, candidate) in worker.best.enumerated() {
+      guard let candidate else { continue }
+      if let known = best[trait], !candidate.isBetter(than: known) { continue }
+      best[trait] = candidate
+    }
+  }
+}
+
+/// One worker of a trans scan: its scratch and its running bests. A class so that its parts can be lent separately.
+final class TransWorker {
+  private let plan: TransPlan
+  private var evaluator: PairEvaluator
+  private var workspace = Sieve.Workspace()
+  private var chromosome = ChromosomeCache()
+  /// Traits excluded for the current variant, ascending.
+  private var excluded: [Int32] = []
+  private var candidates: [Int32] = []
+  private var rows: [PairRow] = []
+  private var loaded: Int?
+  private(set) var histogram = [Int](repeating: 0, count: PValueBins.count)
+  private(set) var best: [BestPair?]
+  /// |r|/r* of `best`, by screen column.
+  private var traitFloors: [Float]
+  private var rowFloors: [Float]
+
+  /// Variants whose whole rows of products are held at once when every pair is looked at.
+  private static let fullRowVariants = 32
+
+  init(_ plan: TransPlan) {
+    self.plan = plan
+    evaluator = PairEvaluator(
+      traits: plan.traits, residualiser: plan.prepared.residualiser,
+      alternative: plan.scan.options.alternative)
+    let count = plan.scan.reportsBest ? plan.traits.count : 0
+    best = Array(repeating: nil, count: count)
+    traitFloors = [Float](repeating: 0, count: count)
+    rowFloors = [Float](repeating: 1, count: count)
+  }
+
+  func process(_ block: GenotypeBlock, fractionRead: Double) -> TransBlock {
+    let panel = VariantPanel(block: block, filter: plan.scan.options.filter)
+    var out = TransBlock(batch: PairBatch(), sampled: [])
+    out.batch.drops = panel.drops
+    out.batch.fractionRead = fractionRead
+    loaded = nil
+    let collinear = Set(
+      plan.sieve.prepare(panel, &workspace) { v in
+        self.load(v, panel) ? self.evaluator.squaredNorm.squareRoot() : nil
+      })
+    for v in collinear.sorted() {
+      out.batch.drops.append(
+        Drop(.variant, id: panel.variants[v].variant.id, reason: "collinear with the covariates"))
+    }
+    if plan.scan.reportsBest || plan.scan.countsAllP {
+      scanWholeRows(panel, collinear, &out)
+    } else {
+      scanTiles(panel, collinear, &out)
+    }
+    out.batch.counts.variants = panel.count - collinear.count
+    out.batch.counts.droppedVariants = out.batch.drops.count
+    out.batch.counts.rows = out.batch.rows.count
+    return out
+  }
+
+  /// The common path: survivors of all tiles first, then variant by variant in fp64.
+  private func scanTiles(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
+    // (variant, trait) packed so that one sort puts rows in order.
+    var survivors: [UInt64] = []
+    let sieve = plan.sieve
+    sieve.forEachRow(variants: 0..<panel.count, tileTraits: Sieve.tileTraits, &workspace) {
+      v, columns, c, w in
+      guard !collinear.contains(v) else { return }
+      let found = sieve.collect(variant: v, columns: columns, c, floors: nil, &w)
+      for k in 0..<found {
+        let trait = sieve.order[columns.lowerBound + Int(w.found[k])]
+        survivors.append(UInt64(v) << 32 | UInt64(UInt32(trait)))
+      }
+    }
+    survivors.sort()
+    var position = 0
+    for v in 0..<panel.count where !collinear.contains(v) {
+      candidates.removeAll(keepingCapacity: true)
+      while position < survivors.count, survivors[position] >> 32 == UInt64(v) {
+        candidates.append(Int32(truncatingIfNeeded: survivors[position] & 0xFFFF_FFFF))
+        position += 1
+      }
+      findExcluded(panel.variants[v].variant)
+      removeExcluded()
+      finish(v, panel, &out)
+    }
+  }
+
+  /// `--best` and `--histogram full`: every product of a variant is looked at before the next variant.
+  private func scanWholeRows(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
+    let sieve = plan.sieve
+    for start in stride(from: 0, to: panel.count, by: Self.fullRowVariants) {
+      let variants = start..<min(start + Self.fullRowVariants, panel.count)
+      sieve.forEachRow(variants: variants, tileTraits: sieve.count, &workspace) { v, columns, c, w in
+        guard !collinear.contains(v) else { return }
+        self.findExcluded(panel.variants[v].variant)
+        // An excluded pair must not raise a floor.
+        for trait in self.excluded { c[Int(self.plan.columnOf[Int(trait)])] = 0 }
+        if self.plan.scan.countsAllP { self.countRow(v, panel, c, centered: w.lengths[v].centered) }
+        var found = 0
+        if self.plan.scan.reportsBest, self.load(v, panel) {
+          self.setRowFloors(v, c, w.lengths[v].slack)
+          found = sieve.collect(variant: v, columns: columns, c, floors: self.rowFloors, &w)
+        } else {
+          found = sieve.collect(variant: v, columns: columns, c, floors: nil, &w)
+        }
+        self.candidates.removeAll(keepingCapacity: true)
+        for k in 0..<found { self.candidates.append(sieve.order[Int(w.found[k])]) }
+        self.candidates.sort()
+        self.removeExcluded()
+        self.finish(v, panel, &out)
+      }
+    }
+  }
+
+  /// Evaluates the candidates of variant `v`, keeps hits and bests, counts tests and draws the sample.
+  private func finish(_ v: Int, _ panel: VariantPanel, _ out: inout TransBlock) {
+    let tested = panel.variants[v]
+    let scan = plan.scan
+    out.batch.counts.excluded += excluded.count
+    out.batch.counts.tests += plan.traits.count - excluded.count
+    if !candidates.isEmpty, load(v, panel) {
+      rows.removeAll(keepingCapacity: true)
+      out.batch.counts.survivors += candidates.count
+      let untestable = candidates.withUnsafeBufferPointer {
+        evaluator.evaluate(
+          $0, variant: out.batch.variants.count,
+          logPLimit: scan.reportsBest ? .infinity : scan.logThreshold, into: &rows)
+      }
+      out.batch.counts.untestable += untestable
+      out.batch.counts.tests -= untestable
+      let before = out.batch.rows.count
+      for row in rows where row.logP <= scan.logThreshold {
+        out.batch.rows.append(row)
+        if row.isPerfectFit { out.batch.counts.perfectFits += 1 }
+      }
+      if out.batch.rows.count > before { out.batch.variants.append(tested) }
+      if scan.reportsBest { keepBest(tested, &out.batch) }
+    }
+    if plan.sample.admits(tested.ordinal) { draw(v, panel, &out) }
+  }
+
+  private func load(_ v: Int, _ panel: VariantPanel) -> Bool {
+    if loaded != v {
+      loaded = v
+      _ = evaluator.load(v, of: panel)
+    }
+    return evaluator.squaredNorm > 0
+  }
+
+  // MARK: exclusion
+
+  private func findExcluded(_ variant: Variant) {
+    excluded.removeAll(keepingCapacity: true)
+    guard let windows = plan.windows else { return }
+    windows.collect(
+      normalizedChromosome: chromosome(variant.chromosome), position: variant.position, into: &excluded)
+    let nearby = excluded
+    if plan.scan.exclusion.radius == nil { excluded.removeAll(keepingCapacity: true) }
+    guard !plan.crossMappable.isEmpty else { return }
+    let before = excluded.count
+    for trait in nearby { excluded += plan.crossMappable[trait] ?? [] }
+    if excluded.count > before { excluded = Set(excluded).sorted() }
+  }
+
+  /// Both lists ascend.
+  private func removeExcluded() {
+    guard !excluded.isEmpty, !candidates.isEmpty else { return }
+    var position = 0
+    candidates.removeAll { trait in
+      while position < excluded.count, excluded[position] < trait { position += 1 }
+      return position < excluded.count && excluded[position] == trait
+    }
+  }
+
+  // MARK: sample, histogram, bests
+
+  private func draw(_ v: Int, _ panel: VariantPanel, _ out: inout TransBlock) {
+    guard load(v, panel) else { return }
+    let ordinal = panel.variants[v].ordinal
+    TestSample.traits(ordinal, of: plan.traits.count, into: &candidates)
+    removeExcluded()
+    rows.removeAll(keepingCapacity: true)
+    _ = candidates.withUnsafeBufferPointer { evaluator.evaluate($0, variant: 0, into: &rows) }
+    out.sampled.append((ordinal, rows.map(\.logP)))
+  }
+
+  /// Bins every pair of the variant; those too near a bin's edge, and those with missing phenotypes, in fp64.
+  private func countRow(
+    _ v: Int, _ panel: VariantPanel, _ c: UnsafePointer<Float>, centered: Double
+  ) {
+    guard let bins = plan.bins, load(v, panel) else { return }
+    let sieve = plan.sieve
+    let length = evaluator.squaredNorm.squareRoot()
+    let decidable = sieve.relativeError * centered <= bins.tolerance * length
+    candidates.removeAll(keepingCapacity: true)
+    if decidable {
+      let scale = sieve.smallestR / length
+      for column in 0..<sieve.completeCount {
+        if let bin = bins.bin(Double(c[column]) * scale) {
+          histogram[bin] += 1
+        } else {
+          candidates.append(sieve.order[column])
+        }
+      }
+      candidates += sieve.order[sieve.completeCount...]
+    } else {
+      candidates += sieve.order
+    }
+    // Excluded pairs were zeroed, which counts them as r = 0: take them back out.
+    for trait in excluded where decidable && Int(plan.columnOf[Int(trait)]) < sieve.completeCount {
+      if let bin = bins.bin(0) { histogram[bin] -= 1 }
+    }
+    candidates.sort()
+    removeExcluded()
+    rows.removeAll(keepingCapacity: true)
+    _ = candidates.withUnsafeBufferPointer { evaluator.evaluate($0, variant: 0, into: &rows) }
+    for row in rows { histogram[PValueBins.bin(logP: row.logP)] += 1 }
+  }
+
+  /// The share of r* from which a pair of this row could be a hit, the variant's best or its trait's best.
+  private func setRowFloors(_ v: Int, _ c: UnsafePointer<Float>, _ slack: Double) {
+    let length = evaluator.squaredNorm.squareRoot()
+    let sign: Int32 =
+      switch plan.scan.options.alternative {
+      case .twoSided: 0
+      case .greater: 1
+      case .less: -1
+      }
+    // ‖M_p g‖ ≤ ‖Mg‖, so this is reached whatever the pattern.
+    let largest = Double(sk_largest(c, Int64(plan.sieve.count), sign))
+    let reached = max(0, (largest - slack) / length) * (1 - 1e-6)
+    let floor = largest.isFinite ? Float(min(1, plan.floors.variantFloor(reached: reached))) : 0
+    for column in 0..<rowFloors.count { rowFloors[column] = min(floor, traitFloors[column]) }
+  }
+
+  private func keepBest(_ tested: TestedVariant, _ batch: inout PairBatch) {
+    var ofVariant: BestPair?
+    for row in rows {
+      let candidate = BestPair(variant: tested, row: row)
+      if ofVariant.map({ candidate.isBetter(than: $0) }) ?? true { ofVariant = candidate }
+      guard let trait = plan.indexOfFeature[row.feature] else { continue }
+      if let known = best[trait], !candidate.isBetter(than: known) { continue }
+      best[trait] = candidate
+      let column = Int(plan.columnOf[trait])
+      let reached =
+        switch plan.scan.options.alternative {
+        case .twoSided: row.r2.squareRoot()
+        case .greater: row.t > 0 ? row.r2.squareRoot() : 0
+        case .less: row.t < 0 ? row.r2.squareRoot() : 0
+        }
+      traitFloors[column] = Float(min(1, reached / plan.sieve.criticalR[column] * (1 - 1e-6)))
+    }
+    guard let pair = ofVariant else { return }
+    var row = pair.row
+    row.variant = batch.bestVariants.count
+    batch.bestVariants.append(tested)
+    batch.bestRows.append(row)
+  }
+}

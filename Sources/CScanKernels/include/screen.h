@@ -1,0 +1,34 @@
+#pragma once
+#include <stdint.h>
+
+// The comparison that follows an fp32 tile while it is in cache.
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Indices i < count with |c[i]| >= threshold (or c[i] not a number), ascending; returns how many. `out` holds `count`.
+int64_t sk_collect(const float *c, int64_t count, float threshold, uint32_t *out);
+
+// Indices i < count with |c[i]| >= bound[i] (or not a number).
+int64_t sk_collect_bounds(const float *c, const float *bound, int64_t count, uint32_t *out);
+
+// Bounds for traits with missing values: with f = lost[pattern[i]], the squared length of the variant's residual on the samples
+// that trait i misses (relative error up to `growth` in √f, absolute up to `offset`),
+//   bound[i] = scale[i]·√max(0, squared − deletion[i]·(√f·growth + offset)²) − slack.
+// scale may be NULL for 1.
+void sk_missing_bounds(const float *lost, const int32_t *pattern, const float *deletion, const float *scale, float squared,
+                       float growth, float offset, float slack, int64_t count, float *bound);
+
+// max |c[i]| (sign 0) or max sign·c[i], at least 0; NaN counts as infinite.
+float sk_largest(const float *c, int64_t count, int sign);
+
+// panel[k] = table[codes[k]]: 2-bit genotype codes (0, 1, 2, 3 = missing) to fp32.
+void sk_expand_codes(const uint8_t *codes, const float table[4], int64_t n, float *panel);
+
+// How often each of the four codes occurs.
+void sk_count_codes(const uint8_t *codes, int64_t n, int64_t counts[4]);
+
+#ifdef __cplusplus
+}
+#endif

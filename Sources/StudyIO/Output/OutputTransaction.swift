@@ -1,0 +1,60 @@
+public import StudyData
+import Synchronization
+
+/// Several result files that appear together or not at all.
+///
+/// Files are created with ``open(_:compression:index:)``; ``commit()`` closes and indexes all of them before it renames
+/// the first. A run that throws lets go of the transaction (or calls ``abort()``): nothing is left behind and results
+/// of an earlier run stay as they were.
+public final class OutputTransaction: Sendable {
+  private let writers = Mutex<[TableWriter]>([])
+
+  public init() {}
+
+  deinit { abort() }
+
+  /// - Precondition: no other file of the transaction has this path.
+  /// - Throws: ``StudyError`` of kind `environment` when the file cannot be created.
+  public func open(
+    _ path: String, compression: TableWriter.Compression = .bgzf(), index: TabixIndex? = nil
+  ) throws(StudyError) -> TableWriter {
+    let writer = try TableWriter(path: path, compression: compression, index: index)
+    writers.withLock { writers in
+      precondition(!writers.contains { $0.path == path }, "\(path) is opened twice")
+      writers.append(writer)
+    }
+    return writer
+  }
+
+  /// Puts all files in place. After a failure none of this run's is left.
+  public func commit() throws(StudyError) {
+    let writers = writers.withLock { writers in
+      defer { writers = [] }
+      return writers
+    }
+    do {
+      for writer in writers { try writer.finish() }
+    } catch {
+      for writer in writers { writer.abort() }
+      throw error
+    }
+    for (count, writer) in writers.enumerated() {
+      do {
+        try writer.publish()
+      } catch {
+        for published in writers[..<count] { published.retract() }
+        for rest in writers[count...] { rest.abort() }
+        throw error
+      }
+    }
+  }
+
+  /// Removes everything that is not committed.
+  public func abort() {
+    let writers = writers.withLock { writers in
+      defer { writers = [] }
+      return writers
+    }
+    for writer in writers { writer.abort() }
+  }
+}
