@@ -77,7 +77,7 @@ private struct TransRun {
     progress = Progress(quiet: command.resources.quiet)
     study = try command.input.study(
       phenotypeRegions: false, sharingChromosomes: !command.noExcludeCis)
-    for line in study.alignment { progress.note(line) }
+    for line in study.alignment + study.genotypes.notes { progress.note(line) }
     table = try ResultTable(.trans, command.resources.format, study.features)
     let extra = [command.excludePairs].compactMap(\.self)
     inputs = try Manifest.inputs(command.input.files(of: study) + extra)
