@@ -103,6 +103,7 @@ public struct TransScan: Sendable {
         plan.sample.add(block.sampled)
         try emit(rendered)
       })
+    try Self.checkAnyTested(totals.withLock { $0.counts }, study)
     return totals.withLock { totals in
       var summary = ScanSummary(prepared)
       summary.counts = totals.counts
@@ -117,6 +118,16 @@ public struct TransScan: Sendable {
       }
       return summary
     }
+  }
+
+  /// An empty table must mean that nothing is significant, never that nothing was tested.
+  private static func checkAnyTested(_ counts: ScanCounts, _ study: Study) throws(StudyError) {
+    guard counts.tests == 0 else { return }
+    throw StudyError(
+      .inconsistent, file: study.genotypes.path,
+      "nothing was tested: \(counts.variants) variants were admitted, \(counts.droppedVariants) dropped, "
+        + "\(counts.excluded) pairs excluded",
+      remedy: "check --region, --extract, the filters and the cis exclusion")
   }
 
   private func checkMemory(_ prepared: PreparedStudy, _ execution: Execution) throws(StudyError) {

@@ -17,13 +17,14 @@ struct TransPlan: Sendable {
   let columnOf: [Int32]
   /// Trait of each feature of the study.
   let indexOfFeature: [Int: Int]
-  let sample = TestSample()
+  let sample: TestSample
 
   var traits: TraitPanel { prepared.traits }
 
   init(_ scan: TransScan, _ study: Study, _ prepared: PreparedStudy) {
     self.scan = scan
     self.prepared = prepared
+    sample = TestSample(variantCount: study.genotypes.variantCount)
     let traits = prepared.traits
     let alternative = scan.options.alternative
     sieve = Sieve(

@@ -11,10 +11,16 @@ public protocol GenotypeSource: Sendable {
   var sampleIDs: [String] { get }
   /// The number of variants before any selection, where it is known without reading the data.
   var variantCount: Int? { get }
+  /// What the reader assumed, for the log: one line each.
+  var notes: [String] { get }
   /// Normalised chromosome names, where they are known without reading the genotypes; nil where they are not.
   func chromosomes() throws(StudyError) -> Set<String>?
   /// Starts a pass over the variants that `request` selects, in file order.
   func stream(_ request: GenotypeRequest) throws(StudyError) -> any GenotypeStream
+}
+
+extension GenotypeSource {
+  public var notes: [String] { [] }
 }
 
 /// What a pass over a ``GenotypeSource`` should yield.

@@ -1,7 +1,77 @@
 import ArgumentParser
+import Dispatch
+import Glibc
 import SwiftQTL
 
 @main
 struct SwiftQTLCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "swiftqtl")
+  static let configuration = CommandConfiguration(
+    commandName: "swiftqtl",
+    abstract: "Maps expression quantitative trait loci: which variants change which genes' expression.",
+    discussion: """
+      EXAMPLES
+        All variants against all genes, pairs with p <= 1e-5 more than 5 Mb apart:
+          swiftqtl trans --genotypes chr1-22 --phenotypes expression.bed.gz --covariates covariates.tsv --out study
+
+        Every variant within 1 Mb of each gene:
+          swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS --phenotypes expression.bed.gz --out study
+
+        A study to try things on, with known effects:
+          swiftqtl simulate --samples 500 --variants 20000 --genes 300 --seed 1 --out sim
+
+      Each run writes OUT.manifest.json (what was run on what) and OUT.drops.tsv.gz (what was left out, and why).
+      """,
+    version: swiftQTLVersion,
+    subcommands: [TransCommand.self, CisCommand.self, SimulateCommand.self])
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let error as StudyError {
+      printError("error: " + error.description)
+      exit(withExitCode(error))
+    } catch {
+      exit(withError: error)
+    }
+  }
+
+  /// BSD's sysexits: 65 for data, 74 for files and memory.
+  private static func withExitCode(_ error: StudyError) -> Int32 { error.kind == .environment ? 74 : 65 }
+
+  private static func exit(_ code: Int32) -> Never { Glibc.exit(code) }
+}
+
+struct CisCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cis", abstract: "Variants near each gene.", subcommands: [CisNominalCommand.self])
+}
+
+/// Gives up a run's outputs when the process is interrupted, so that no temporary file stays behind.
+///
+/// Keep it as long as the outputs are open.
+final class Interruption {
+  private let sources: [any DispatchSourceSignal]
+
+  init(givingUp files: OutputTransaction) {
+    let queue = DispatchQueue(label: "interruption")
+    sources = [SIGINT, SIGTERM, SIGHUP].map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+      source.setEventHandler {
+        files.abort()
+        _exit(128 + number)
+      }
+      source.resume()
+      return source
+    }
+  }
+
+  deinit { for source in sources { source.cancel() } }
+}
+
+/// Writes a line to standard error.
+func printError(_ line: String, terminator: String = "\n") {
+  var text = line + terminator
+  text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }

@@ -1,4 +1,5 @@
 // The machine-specific code of the package: plain C, dispatched at run time by CPU feature.
 #pragma once
 #include "exact_products.h"
+#include "genotype_decode.h"
 #include "screen.h"

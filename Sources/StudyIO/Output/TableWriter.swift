@@ -1,4 +1,3 @@
-import CHTSlib
 import Glibc
 public import StudyData
 import Synchronization
@@ -14,8 +13,8 @@ import Synchronization
 public final class TableWriter: Sendable {
   public enum Compression: Sendable, Equatable {
     case none
-    /// BGZF at zlib `level` 0…9, compressed by `threads` threads beside the caller's (0: by the caller).
-    case bgzf(level: Int = 6, threads: Int = 0)
+    /// BGZF at zlib `level` 0…9.
+    case bgzf(level: Int = 6)
   }
 
   public let path: String
@@ -23,9 +22,13 @@ public final class TableWriter: Sendable {
   private let index: TabixIndex?
   private let state: Mutex<State>
 
-  private enum State {
-    /// `descriptor` is a second handle on the file, which outlives htslib's.
-    case writing(UnsafeMutablePointer<BGZF>, descriptor: Int32)
+  private struct State {
+    var sink: ByteSink
+    var phase = Phase.writing
+  }
+
+  private enum Phase {
+    case writing
     case finished(indexSuffix: String?)
     case failed(StudyError)
     case published
@@ -52,61 +55,41 @@ public final class TableWriter: Sendable {
     throws(StudyError)
   {
     precondition(index == nil || compression != .none, "only a BGZF file can be indexed")
-    HTSLibrary.silence
     var status = stat()
     if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
       throw .unwritable(path, EISDIR)
     }
     let descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw .unwritable(path, errno) }
-    let second = dup(descriptor)
-    let mode =
-      switch compression {
-      case .none: "wu"
-      case .bgzf(let level, _): "w\(min(max(level, 0), 9))"
-      }
-    guard second >= 0, let file = bgzf_dopen(descriptor, mode) else {
-      let code = errno
-      close(descriptor)
-      if second >= 0 { close(second) }
-      unlink(temporaryPath)
-      throw .unwritable(path, code)
-    }
-    if case .bgzf(_, let threads) = compression, threads > 0 {
-      bgzf_mt(file, Int32(clamping: threads), 64)
-    }
+    let level: Int? = if case .bgzf(let level) = compression { level } else { nil }
     self.path = path
     self.temporaryPath = temporaryPath
     self.index = index
-    state = Mutex(.writing(file, descriptor: second))
+    state = Mutex(State(sink: ByteSink(descriptor: descriptor, level: level)))
   }
 
   deinit { abort() }
 
   /// - Throws: ``StudyError`` of kind `environment` when the disk is full or fails; then every later call throws it too.
   public func append(bytes: UnsafeRawBufferPointer) throws(StudyError) {
-    try state.withLock { (state: inout State) throws(StudyError) in
-      switch state {
-      case .writing(let file, let descriptor):
-        if bytes.isEmpty { return }
-        errno = 0
-        if bgzf_write(file, bytes.baseAddress, bytes.count) == bytes.count { return }
-        throw fail(&state, file, descriptor)
-      case .failed(let error): throw error
-      case .finished, .published: preconditionFailure("the file is closed")
-      }
-    }
+    try write { (sink) throws(SystemFailure) in try sink.append(bytes) }
   }
 
   public func append(bytes: [UInt8]) throws(StudyError) {
-    let result = bytes.withUnsafeBytes { raw in
-      Result { () throws(StudyError) in try append(bytes: raw) }
+    try bytes.withUnsafeBufferPointer { (bytes) throws(StudyError) in
+      try append(bytes: UnsafeRawBufferPointer(bytes))
     }
-    try result.get()
   }
 
   public func append(_ rows: borrowing RowBuffer) throws(StudyError) {
-    try rows.withUnsafeBytes { (raw) throws(StudyError) in try append(bytes: raw) }
+    try rows.withUnsafeBytes { (bytes) throws(StudyError) in try append(bytes: bytes) }
+  }
+
+  /// Appends rows that a worker has compressed already.
+  ///
+  /// - Precondition: the writer compresses.
+  public func append(_ rows: BGZFBlocks) throws(StudyError) {
+    try write { (sink) throws(SystemFailure) in try sink.append(rows) }
   }
 
   /// Closes the file, indexes it and puts it in its place.
@@ -120,38 +103,27 @@ public final class TableWriter: Sendable {
   /// Removes what was written, unless it is committed.
   public func abort() {
     state.withLock { state in
-      switch state {
-      case .published: return
-      case .writing(let file, let descriptor):
-        bgzf_close(file)
-        close(descriptor)
-      case .finished, .failed: break
+      switch state.phase {
+      case .failed, .published: break
+      case .writing, .finished:
+        _ = fail(
+          &state, StudyError(.environment, file: path, "the output was given up", remedy: "run again"))
       }
-      removeTemporaries()
-      state = .failed(
-        StudyError(.environment, file: path, "the output was given up", remedy: "run again"))
     }
   }
 
   /// Everything of ``commit()`` that is likely to fail: the first half of a transaction. May be called twice.
   func finish() throws(StudyError) {
+    if case .finished = state.withLock(\.phase) { return }
+    try write { (sink) throws(SystemFailure) in
+      try sink.finish()
+      try sink.close()
+    }
     try state.withLock { (state: inout State) throws(StudyError) in
-      switch state {
-      case .finished: return
-      case .published: preconditionFailure("the file is committed")
-      case .failed(let error): throw error
-      case .writing(let file, let descriptor):
-        errno = 0
-        guard bgzf_flush(file) == 0 else { throw fail(&state, file, descriptor) }
-        guard bgzf_close(file) == 0 else { throw fail(&state, nil, descriptor) }
-        close(descriptor)
-        do throws(StudyError) {
-          state = .finished(indexSuffix: try index?.build(temporaryPath, shownAs: path))
-        } catch {
-          removeTemporaries()
-          state = .failed(error)
-          throw error
-        }
+      do throws(StudyError) {
+        state.phase = .finished(indexSuffix: try index?.build(temporaryPath, shownAs: path))
+      } catch {
+        throw fail(&state, error)
       }
     }
   }
@@ -159,22 +131,15 @@ public final class TableWriter: Sendable {
   /// Renames what ``finish()`` closed; an index left by an older file of this name would lie, so it goes.
   func publish() throws(StudyError) {
     try state.withLock { (state: inout State) throws(StudyError) in
-      guard case .finished(let indexSuffix) = state else { preconditionFailure("not finished") }
-      guard rename(temporaryPath, path) == 0 else {
-        let error = StudyError.unwritable(path, errno)
-        removeTemporaries()
-        state = .failed(error)
-        throw error
-      }
+      guard case .finished(let indexSuffix) = state.phase else { preconditionFailure("not finished") }
+      guard rename(temporaryPath, path) == 0 else { throw fail(&state, .unwritable(path, errno)) }
       for suffix in TabixIndex.suffixes where suffix != indexSuffix { unlink(path + suffix) }
       if let indexSuffix, rename(temporaryPath + indexSuffix, path + indexSuffix) != 0 {
-        let error = StudyError.unwritable(path + indexSuffix, errno)
+        let code = errno
         unlink(path)
-        removeTemporaries()
-        state = .failed(error)
-        throw error
+        throw fail(&state, .unwritable(path + indexSuffix, code))
       }
-      state = .published
+      state.phase = .published
     }
   }
 
@@ -184,27 +149,28 @@ public final class TableWriter: Sendable {
     for suffix in TabixIndex.suffixes { unlink(path + suffix) }
   }
 
-  /// Closes and removes the file, and says why it could not be written.
-  private func fail(
-    _ state: inout State, _ file: UnsafeMutablePointer<BGZF>?, _ descriptor: Int32
-  ) -> StudyError {
-    var code = errno
-    if let file { bgzf_close(file) }
-    if code == 0 {
-      // The write failed on a thread of htslib's, whose errno is lost: a write of our own meets the same fate.
-      var block = [UInt8](repeating: 0, count: 1 << 16)
-      code = write(descriptor, &block, block.count) < block.count ? errno : EIO
+  private func write(_ body: (inout ByteSink) throws(SystemFailure) -> Void) throws(StudyError) {
+    try state.withLock { (state: inout State) throws(StudyError) in
+      switch state.phase {
+      case .writing:
+        do throws(SystemFailure) {
+          try body(&state.sink)
+        } catch {
+          throw fail(&state, .unwritable(path, error.code))
+        }
+      case .failed(let error): throw error
+      case .finished, .published: preconditionFailure("the file is closed")
+      }
     }
-    close(descriptor)
-    removeTemporaries()
-    let error = StudyError.unwritable(path, code == 0 ? ENOSPC : code)
-    state = .failed(error)
-    return error
   }
 
-  private func removeTemporaries() {
+  /// Closes and removes the file; every later call throws `error`, too.
+  private func fail(_ state: inout State, _ error: StudyError) -> StudyError {
+    try? state.sink.close()
+    state.phase = .failed(error)
     unlink(temporaryPath)
     if index != nil { for suffix in TabixIndex.suffixes { unlink(temporaryPath + suffix) } }
+    return error
   }
 }
 

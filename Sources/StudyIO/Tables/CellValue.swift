@@ -14,15 +14,13 @@ enum CellValue {
     }
   }
 
-  /// The cell as a number: NaN where it is missing, infinite where it says so, nil where it is none.
+  /// The cell as a number: NaN where it is missing, nil where it is not a finite number.
   static func number(_ cell: TextBytes) -> Double? {
     if isMissing(cell) { return .nan }
-    let digits = cell[0] == UInt8(ascii: "+") ? TextBytes(rebasing: cell.dropFirst()) : cell
-    guard let base = UnsafeRawPointer(digits.baseAddress), digits.count > 0 else { return nil }
+    guard let base = UnsafeRawPointer(cell.baseAddress) else { return nil }
     let begin = base.assumingMemoryBound(to: CChar.self)
     var value = 0.0
-    guard ctext_parse_double(begin, begin + digits.count, &value) == 0, !value.isNaN else { return nil }
-    return value
+    return ctext_parse_double(begin, begin + cell.count, &value) == 0 ? value : nil
   }
 
   /// The cell as a whole number, also as R writes round ones (`1e+05`); nil where it is none.

@@ -9,7 +9,7 @@ public enum CovariateFile {
   /// `FID IID cov…`): the side on which ids of `sampleIDs` are found. The header may lack its first cell, as R's
   /// write.table leaves it out.
   ///
-  /// A covariate of which no cell is a number is a factor: its levels, sorted by UTF-8 bytes, but the first (the
+  /// A covariate of which no cell is a finite number is a factor: its levels, sorted by UTF-8 bytes, but the first (the
   /// reference) become 0/1 columns `name=level`. A factor of one level gives no column.
   ///
   /// - Missing: `NA`, `NaN`, `nan`, `.` and empty cells become NaN, in all columns of a factor. `-9` is a number,
@@ -144,12 +144,6 @@ private struct CovariateColumn {
     var minusNine = MinusNineCheck()
     for (sample, value) in values.enumerated() {
       minusNine.add(value, line: cells[sample].line, column: sample)
-      guard !value.isInfinite else {
-        throw StudyError(
-          .malformed, file: path, line: cells[sample].line,
-          "covariate \(name) is infinite for sample \(samples[sample])",
-          remedy: "correct it, or leave the sample out")
-      }
     }
     if minusNine.meansMissing {
       throw StudyError(

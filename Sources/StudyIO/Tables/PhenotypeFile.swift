@@ -119,9 +119,7 @@ private struct Parser {
       guard column < expected else {
         throw ragged(column + 1 + cells.reduce(0) { count, _ in count + 1 })
       }
-      guard let value = CellValue.number(cell), !value.isInfinite else {
-        throw badCell(cell, column)
-      }
+      guard let value = CellValue.number(cell) else { throw badCell(cell, column) }
       minusNine.add(value, line: reader.lineNumber, column: column)
       values.append(value)
       column += 1

@@ -1,0 +1,156 @@
+import CHTSlib
+import Glibc
+public import StudyData
+
+/// Opens genotype files of any kind that is read here.
+public enum GenotypeFile {
+  /// Opens one file set, or several as one source.
+  ///
+  /// - Parameters:
+  ///   - paths: each a PLINK prefix (or one of its three files), a VCF or BCF, a text matrix, or `@file`, a list of such.
+  ///     The kind is seen from the content.
+  ///   - dosageField: for VCF and BCF; nil takes DS where it is declared, else GT.
+  ///   - locations: for text matrices, a file of id, chromosome and position.
+  /// - Throws: `environment` when a file cannot be opened, `malformed` or `inconsistent` as the reader finds.
+  public static func open(
+    _ paths: [String], dosageField: DosageField? = nil, locations: String? = nil
+  ) throws(StudyError) -> any GenotypeSource {
+    var all: [String] = []
+    for path in paths {
+      if path.hasPrefix("@") { all += try expandList(String(path.dropFirst())) } else { all.append(path) }
+    }
+    precondition(!all.isEmpty)
+    if let twice = firstDuplicate(all) {
+      throw StudyError(
+        .inconsistent, file: twice, "the genotype file is given twice", remedy: "name each file once")
+    }
+    var sources: [any GenotypeSource] = []
+    for path in all { sources.append(try openOne(path, dosageField: dosageField, locations: locations)) }
+    return sources.count == 1 ? sources[0] : try ConcatenatedSource(sources)
+  }
+
+  /// The paths in a list file: one per line, blank lines and lines that start with `#` left out.
+  public static func expandList(_ path: String) throws(StudyError) -> [String] {
+    let reader = try TextBlockReader(path: path)
+    var entries: [String] = []
+    while let block = try reader.nextBlock(lines: 512) {
+      block.bytes.withUnsafeBufferPointer { text in
+        for index in 0..<block.count {
+          let entry = MatrixLayout.unquoted(block.line(index, in: text)).string
+          if !entry.isEmpty, !entry.hasPrefix("#") { entries.append(entry) }
+        }
+      }
+    }
+    guard !entries.isEmpty else {
+      throw StudyError(.malformed, file: path, "the list names no file", remedy: "give one path per line")
+    }
+    return entries
+  }
+
+  private static func openOne(_ path: String, dosageField: DosageField?, locations: String?)
+    throws(StudyError) -> any GenotypeSource
+  {
+    guard LocalFile.exists(path) else {
+      if LocalFile.exists(path + ".bed") { return try plink(path, dosageField, locations) }
+      if LocalFile.exists(path + ".pgen") { throw unsupported(path + ".pgen", "a PLINK 2 pgen file") }
+      // Says why.
+      _ = try LocalFile.size(of: path)
+      throw LocalFile.cannotOpen(path, ENOENT)
+    }
+    for suffix in [".bim", ".fam"] where path.hasSuffix(suffix) {
+      let prefix = String(path.dropLast(4))
+      if LocalFile.exists(prefix + ".bed") { return try plink(prefix, dosageField, locations) }
+    }
+    switch try kind(of: path) {
+    case .bed:
+      guard path.hasSuffix(".bed") else {
+        throw StudyError(
+          .malformed, file: path, "a PLINK bed file whose name does not end in .bed",
+          remedy: "rename the set to PREFIX.bed, PREFIX.bim and PREFIX.fam")
+      }
+      return try plink(String(path.dropLast(4)), dosageField, locations)
+    case .vcf, .bcf:
+      try refuse(locations, path)
+      return try VCFSource(path: path, dosageField: dosageField)
+    case .matrix:
+      try refuse(dosageField, path)
+      return try DosageMatrixSource(path: path, locations: locations)
+    }
+  }
+
+  private static func plink(_ prefix: String, _ dosageField: DosageField?, _ locations: String?)
+    throws(StudyError) -> PlinkSource
+  {
+    try refuse(dosageField, prefix + ".bed")
+    try refuse(locations, prefix + ".bed")
+    return try PlinkSource(prefix: prefix)
+  }
+
+  private static func refuse(_ field: DosageField?, _ path: String) throws(StudyError) {
+    guard let field else { return }
+    throw StudyError(
+      .inconsistent, file: path, "the field \(field.rawValue) is asked for, but this is not a VCF or BCF",
+      remedy: "leave --dosage-field out")
+  }
+
+  private static func refuse(_ locations: String?, _ path: String) throws(StudyError) {
+    guard let locations else { return }
+    throw StudyError(
+      .inconsistent, file: path, "the file has locations of its own, but \(locations) is given",
+      remedy: "a locations file goes with a text matrix only")
+  }
+
+  enum Kind {
+    case bed
+    case vcf
+    case bcf
+    case matrix
+  }
+
+  /// The kind of a file, from its first bytes (decompressed).
+  static func kind(of path: String) throws(StudyError) -> Kind {
+    let size = try LocalFile.size(of: path)
+    guard size > 0 else {
+      throw StudyError(.malformed, file: path, "the file is empty", remedy: "check how it was made")
+    }
+    let start = try firstBytes(path)
+    if start.starts(with: [0x6C, 0x1B]) {
+      if start.count > 2, start[2] > 1 { throw unsupported(path, "a PLINK 2 pgen file") }
+      return .bed
+    }
+    if start.starts(with: "BCF".utf8) { return .bcf }
+    let text = start.starts(with: [0xEF, 0xBB, 0xBF]) ? start.dropFirst(3) : start[...]
+    if text.starts(with: "##".utf8) || text.starts(with: "#CHROM\t".utf8) { return .vcf }
+    if start.count >= 20, start[16..<20].elementsEqual("bgen".utf8) {
+      throw unsupported(path, "a BGEN file")
+    }
+    for name in [".vcf", ".vcf.gz", ".vcf.bgz", ".bcf"] where path.hasSuffix(name) {
+      throw StudyError(
+        .malformed, file: path, "not a VCF or BCF, though its name says so",
+        remedy: "check how the file was made")
+    }
+    if path.hasSuffix(".bed") {
+      throw StudyError(
+        .malformed, file: path, "not a PLINK bed file: it does not start with the bytes 6c 1b",
+        remedy: "give a variant-major bed file (plink2 --make-bed)")
+    }
+    return .matrix
+  }
+
+  private static func firstBytes(_ path: String) throws(StudyError) -> [UInt8] {
+    HTSLibrary.silence
+    errno = 0
+    guard let file = bgzf_open(path, "r") else { throw LocalFile.cannotOpen(path, errno) }
+    defer { bgzf_close(file) }
+    var bytes = [UInt8](repeating: 0, count: 64)
+    let count = bytes.withUnsafeMutableBytes { bgzf_read(file, $0.baseAddress, $0.count) }
+    guard count >= 0 else { throw LocalFile.damaged(path) }
+    return Array(bytes[..<count])
+  }
+
+  private static func unsupported(_ path: String, _ kind: String) -> StudyError {
+    StudyError(
+      .malformed, file: path, "\(kind) is not read yet",
+      remedy: "convert it with plink2 --make-bed, or --export vcf vcf-dosage=DS")
+  }
+}

@@ -1,0 +1,182 @@
+import CHTSlib
+import Glibc
+import StudyData
+import Synchronization
+
+/// Whole lines of a text file, to be parsed elsewhere.
+struct TextBlock: Sendable {
+  let bytes: [UInt8]
+  /// For each line the offset of its newline, or of the end of the text.
+  let lineEnds: [Int]
+  /// 1-based number of the first line.
+  let firstLine: Int
+
+  var count: Int { lineEnds.count }
+
+  /// Line `index` without its line end.
+  func line(_ index: Int, in text: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
+    let start = index == 0 ? 0 : lineEnds[index - 1] + 1
+    var end = lineEnds[index]
+    if end > start, text[end - 1] == UInt8(ascii: "\r") { end -= 1 }
+    return UnsafeBufferPointer(rebasing: text[start..<end])
+  }
+}
+
+/// How much of a file has been read; may be asked from another thread.
+final class ReadProgress: Sendable {
+  private let total: Double
+  private let position = Atomic<Int>(0)
+
+  init(total: Int) { self.total = Double(max(total, 1)) }
+
+  func reach(_ offset: Int) { position.store(offset, ordering: .relaxed) }
+  var fraction: Double { min(Double(position.load(ordering: .relaxed)) / total, 1) }
+}
+
+/// Reads plain, gzip or BGZF text by blocks of lines: the serial half of every text format.
+///
+/// A byte order mark is skipped. Truncation of a compressed file is an error, also where it falls between two blocks.
+/// - Complexity: O(bytes); holds one block and a quarter of a megabyte.
+final class TextBlockReader {
+  let path: String
+  let progress: ReadProgress
+  private let file: UnsafeMutablePointer<BGZF>
+  private var buffer: [UInt8]
+  /// The unread bytes are `start..<end`.
+  private var start = 0
+  private var end = 0
+  private var isAtEnd = false
+  private var nextLine = 1
+
+  private static let readSize = 1 << 18
+  /// Longer lines are taken for another kind of file.
+  private static let longestLine = 1 << 28
+
+  /// - Throws: `environment` if the file cannot be opened, `malformed` if its end is missing.
+  init(path: String) throws(StudyError) {
+    let size = try LocalFile.size(of: path)
+    HTSLibrary.silence
+    errno = 0
+    guard let file = bgzf_open(path, "r") else { throw LocalFile.cannotOpen(path, errno) }
+    self.path = path
+    self.file = file
+    progress = ReadProgress(total: size)
+    buffer = Array(repeating: 0, count: Self.readSize)
+    if bgzf_compression(file) == 2, bgzf_check_EOF(file) == 0 { throw LocalFile.truncated(path) }
+    try fill()
+    if end >= 3, buffer[0] == 0xEF, buffer[1] == 0xBB, buffer[2] == 0xBF { start = 3 }
+    // A gzip file shorter than its header passes for text.
+    if end >= 2, buffer[0] == 0x1F, buffer[1] == 0x8B { throw LocalFile.truncated(path) }
+  }
+
+  deinit { bgzf_close(file) }
+
+  /// Whether the file has no byte at all (a byte order mark aside).
+  var isEmpty: Bool { nextLine == 1 && start == end && isAtEnd }
+
+  /// The next lines, at most `lines` of them; nil at the end.
+  func nextBlock(lines: Int) throws(StudyError) -> TextBlock? {
+    var ends: [Int] = []
+    var scanned = start
+    while ends.count < lines {
+      let newline = buffer.withUnsafeBytes { bytes -> Int? in
+        guard let base = bytes.baseAddress, let hit = memchr(base + scanned, 10, end - scanned) else {
+          return nil
+        }
+        return UnsafeRawPointer(hit) - base
+      }
+      if let newline {
+        ends.append(newline - start)
+        scanned = newline + 1
+        continue
+      }
+      if isAtEnd {
+        let lineStart = (ends.last ?? -1) + 1 + start
+        if lineStart < end { ends.append(end - start) }
+        scanned = end
+        break
+      }
+      let pending = end - start
+      try fill()
+      scanned = start + pending
+      guard end - start - ((ends.last ?? -1) + 1) <= Self.longestLine else {
+        throw StudyError(
+          .malformed, file: path, line: nextLine + ends.count, "the line is longer than 256 MiB",
+          remedy: "check that this is a text file")
+      }
+    }
+    guard !ends.isEmpty else { return nil }
+    let block = TextBlock(bytes: Array(buffer[start..<scanned]), lineEnds: ends, firstLine: nextLine)
+    start = scanned
+    nextLine += ends.count
+    return block
+  }
+
+  /// Passes over lines that were read before.
+  func skip(lines: Int) throws(StudyError) {
+    var left = lines
+    while left > 0, let block = try nextBlock(lines: min(left, 512)) { left -= block.count }
+  }
+
+  /// Moves the unread bytes to the front and reads more behind them.
+  private func fill() throws(StudyError) {
+    let unread = end - start
+    let capacity = max(buffer.count, unread + Self.readSize)
+    if capacity > buffer.count { buffer += Array(repeating: 0, count: capacity) }
+    let count = buffer.withUnsafeMutableBytes { bytes -> Int in
+      let base = bytes.baseAddress!
+      memmove(base, base + start, unread)
+      return bgzf_read(file, base + unread, bytes.count - unread)
+    }
+    guard count >= 0 else { throw LocalFile.damaged(path) }
+    start = 0
+    end = unread + count
+    isAtEnd = count == 0
+    progress.reach(Int(bgzf_position(file)))
+  }
+}
+
+/// Checks that come before any reader.
+enum LocalFile {
+  /// The size of a regular file that can be read.
+  static func size(of path: String) throws(StudyError) -> Int {
+    // A pipe without a writer must not block.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw cannotOpen(path, errno) }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw cannotOpen(path, errno) }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: return Int(status.st_size)
+    case S_IFDIR: throw cannotOpen(path, EISDIR)
+    default:
+      throw StudyError(
+        .environment, file: path, "is not a regular file",
+        remedy: "genotypes are read more than once: write the stream to a file first")
+    }
+  }
+
+  /// Whether there is a regular file, readable or not.
+  static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+  }
+
+  static func cannotOpen(_ path: String, _ code: Int32) -> StudyError {
+    let reason = code == 0 ? "unknown reason" : String(cString: strerror(code))
+    return StudyError(
+      .environment, file: path, "cannot open: \(reason)", remedy: "check the path and its permissions")
+  }
+
+  static func truncated(_ path: String) -> StudyError {
+    StudyError(
+      .malformed, file: path, "truncated: the end of the compressed file is missing",
+      remedy: "copy or compress the file again")
+  }
+
+  static func damaged(_ path: String) -> StudyError {
+    StudyError(
+      .malformed, file: path, "truncated or damaged: the file cannot be decompressed",
+      remedy: "copy or compress the file again")
+  }
+}

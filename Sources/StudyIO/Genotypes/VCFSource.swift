@@ -1,0 +1,127 @@
+import CHTSlib
+import Glibc
+public import StudyData
+
+/// A VCF, plain or compressed, or a BCF.
+///
+/// Hard calls from GT, or fractional dosages from DS. A record with several ALT alleles, or none, is dropped with a
+/// reason. With regions and an index (`.csi`, `.tbi`) only those parts are read; ordinals then count the records read.
+///
+/// - Missing: `.`, an omitted trailing field, or a call that misses any of its alleles. A haploid call (chromosome X)
+///   counts its allele twice, as PLINK does. A missing DS takes the record's GT: PLINK 2 writes no DS where it equals it.
+/// - Units: dosages outside [0, 2] by more than 0.001 are refused, the rest is clamped.
+/// - Complexity: a stream holds one block of records; a chunk its own bytes.
+/// - Source: VCF 4.3 and BCF 2.2 specifications (samtools/hts-specs).
+public struct VCFSource: GenotypeSource {
+  public let path: String
+  public let sampleIDs: [String]
+  /// The field that is read.
+  public let field: DosageField
+  private let header: VCFHeader
+  private let isBinary: Bool
+
+  public var paths: [String] { [path] }
+  public var variantCount: Int? { nil }
+
+  /// - Parameter dosageField: nil takes DS where the header declares it, else GT.
+  /// - Throws: `environment` when the file cannot be opened, `malformed` when it is truncated or its header is broken,
+  ///   `inconsistent` when the header does not declare the field.
+  public init(path: String, dosageField: DosageField? = nil) throws(StudyError) {
+    self.path = path
+    isBinary = try GenotypeFile.kind(of: path) == .bcf
+    header =
+      isBinary
+      ? try BCFFile(path: path).textHeader() : try VCFHeader(reader: TextBlockReader(path: path))
+    field = try DosageField(asked: dosageField, declared: header.formats, path: path)
+    sampleIDs = header.samples
+  }
+
+  public func chromosomes() throws(StudyError) -> Set<String>? {
+    let names = indexedNames() ?? header.contigs
+    return names.isEmpty ? nil : Set(names.map { Chromosome.normalized($0) })
+  }
+
+  public func stream(_ request: GenotypeRequest) throws(StudyError) -> any GenotypeStream {
+    let context = VCFContext(
+      path: path, field: field, gather: SampleGather(samples: request.samples, columns: sampleIDs.count),
+      selector: RecordSelector(request.selection))
+    try checkInfo(request.selection.minimumInfo)
+    let regions = request.selection.regions
+    if isBinary {
+      let file = try BCFFile(path: path)
+      let query = regions.isEmpty ? nil : BCFQuery(file: file, regions: regions)
+      return BCFStream(file: file, query: query, context: context, blockSize: request.blockSize)
+    }
+    if !regions.isEmpty, let query = TabixQuery(path: path, regions: regions) {
+      return VCFRegionStream(query: query, context: context, blockSize: request.blockSize)
+    }
+    let reader = try TextBlockReader(path: path)
+    try reader.skip(lines: header.lineCount)
+    return VCFStream(reader: reader, context: context, blockSize: request.blockSize)
+  }
+
+  private func checkInfo(_ minimum: VariantSelection.MinimumInfo?) throws(StudyError) {
+    guard let minimum, !header.infos.contains(minimum.field) else { return }
+    let found = header.infos.isEmpty ? "none" : header.infos.sorted().prefix(10).joined(separator: ", ")
+    throw StudyError(
+      .inconsistent, file: path,
+      "the header declares no INFO field \(minimum.field) (it declares \(found))",
+      remedy: "name the field that holds the imputation quality")
+  }
+
+  /// Contigs with records, from the index.
+  private func indexedNames() -> [String]? {
+    if isBinary {
+      guard let file = try? BCFFile(path: path), let index = BCFIndex(file: file) else { return nil }
+      return index.names
+    }
+    return RegionIndex(path: path)?.names
+  }
+}
+
+/// What the chunks of a VCF or BCF share.
+struct VCFContext: Sendable {
+  let path: String
+  let field: DosageField
+  let gather: SampleGather
+  let selector: RecordSelector
+
+  /// Why a selected record cannot be analysed, if so.
+  static func drop(_ variant: Variant, alleles: Int) -> Drop? {
+    if alleles < 2 { return Drop(.variant, id: variant.id, reason: "no alternate allele") }
+    if alleles > 2 { return multiallelic(variant) }
+    return nil
+  }
+
+  static func multiallelic(_ variant: Variant) -> Drop {
+    Drop(.variant, id: variant.id, reason: "multiallelic", detail: "ALT \(variant.alt)")
+  }
+
+  /// Applies the minimum to the value of the INFO field, nil where the record has none.
+  static func drop(_ variant: Variant, quality: Double?, minimum: VariantSelection.MinimumInfo) -> Drop? {
+    guard let quality, !quality.isNaN else {
+      return Drop(.variant, id: variant.id, reason: "no INFO value", detail: minimum.field)
+    }
+    if quality >= minimum.value { return nil }
+    return Drop(
+      .variant, id: variant.id, reason: "low imputation quality", detail: "\(minimum.field) \(quality)")
+  }
+}
+
+/// Regions without overlap, in the order of an index's contigs.
+func mergedRegions(_ regions: [GenomicRegion], contigs: [String]) -> [(contig: Int, start: Int, end: Int)] {
+  var merged: [(contig: Int, start: Int, end: Int)] = []
+  for (contig, name) in contigs.enumerated() {
+    let normalized = Chromosome.normalized(name)
+    let here = regions.filter { $0.chromosome == normalized && $0.start <= $0.end }
+      .sorted { $0.start < $1.start }
+    for region in here {
+      if let last = merged.last, last.contig == contig, region.start <= last.end {
+        merged[merged.count - 1].end = max(last.end, region.end)
+      } else {
+        merged.append((contig, region.start, region.end))
+      }
+    }
+  }
+  return merged
+}

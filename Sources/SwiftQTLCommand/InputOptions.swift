@@ -1,0 +1,227 @@
+public import ArgumentParser
+public import SwiftQTL
+
+extension DosageField: ExpressibleByArgument {
+  public init?(argument: String) {
+    switch argument.uppercased() {
+    case "GT": self = .gt
+    case "DS": self = .ds
+    default: return nil
+    }
+  }
+}
+extension Alternative: ExpressibleByArgument {}
+extension WindowAnchor: ExpressibleByArgument {}
+extension ScanBackend: ExpressibleByArgument {}
+
+/// The files of a study and which part of them to use.
+struct InputOptions: ParsableArguments {
+  @Option(
+    name: .long, parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "PLINK prefix, VCF/BCF, or text dosages; the kind is seen from the content. Several files (one per chromosome) are one source.",
+      valueName: "file"))
+  var genotypes: [String] = []
+
+  @Option(help: ArgumentHelp("A text file that names one genotype file per line.", valueName: "file"))
+  var genotypeList: String?
+
+  @Option(help: "VCF/BCF: use GT or DS (default: DS where the header declares it).")
+  var dosageField: DosageField?
+
+  @Option(help: ArgumentHelp("Text dosages: positions of the variants (id, chr, pos).", valueName: "file"))
+  var variantLocations: String?
+
+  @Option(
+    help: ArgumentHelp("BED (4 or 6 leading columns) or a matrix with a gene per row.", valueName: "file"))
+  var phenotypes: String
+
+  @Option(
+    help: ArgumentHelp("Phenotype matrix: positions of the genes (id, chr, left, right).", valueName: "file"))
+  var geneLocations: String?
+
+  @Option(help: ArgumentHelp("Covariates, in rows or in columns; words become factors.", valueName: "file"))
+  var covariates: String?
+
+  @Option(help: ArgumentHelp("Only these samples (one id per line).", valueName: "file"))
+  var samples: String?
+
+  @Option(
+    help: ArgumentHelp("Only this region, e.g. 22:17000000-18000000 (may be repeated).", valueName: "region"))
+  var region: [String] = []
+
+  @Option(help: ArgumentHelp("Only these variants (one id per line).", valueName: "file"))
+  var extract: String?
+
+  @Option(help: ArgumentHelp("Only these phenotypes (one id per line).", valueName: "file"))
+  var genes: String?
+
+  @Option(help: "VCF/BCF: minimum imputation quality.")
+  var minInfo: Double?
+
+  @Option(help: "VCF/BCF: the INFO field that --min-info reads.")
+  var infoField = "INFO"
+
+  func validate() throws {
+    if genotypes.isEmpty && genotypeList == nil {
+      throw ValidationError("--genotypes (or --genotype-list) is required.")
+    }
+  }
+
+  var paths: [String] {
+    get throws(StudyError) {
+      guard let genotypeList else { return genotypes }
+      return try genotypes + GenotypeFile.expandList(genotypeList)
+    }
+  }
+
+  /// Phenotypes first: they are small and name the samples; then the genotypes' header; then the join.
+  ///
+  /// - Parameter phenotypeRegions: whether `--region` also picks the phenotypes.
+  func study(phenotypeRegions: Bool, sharingChromosomes: Bool = true) throws(StudyError) -> Study {
+    let regions = try parsedRegions()
+    let wantedGenes = try genes.map { (path) throws(StudyError) in try IDListFile.read(path) }
+    let keep = try samples.map { (path) throws(StudyError) in try IDListFile.read(path) }
+    let source = try GenotypeFile.open(
+      paths, dosageField: dosageField, locations: variantLocations)
+    let table = try PhenotypeFile.read(
+      phenotypes, features: wantedGenes, regions: phenotypeRegions ? regions : [], locations: geneLocations)
+    let covariateTable = try covariates.map { (path) throws(StudyError) in
+      try CovariateFile.read(path, sampleIDs: Set(table.sampleIDs))
+    }
+    return try Study(
+      genotypes: source, phenotypes: table, covariates: covariateTable, restrictedTo: keep,
+      requiringSharedChromosome: sharingChromosomes)
+  }
+
+  func parsedRegions() throws(StudyError) -> [GenomicRegion] {
+    var regions: [GenomicRegion] = []
+    for text in region { regions.append(try Regions.parse(text)) }
+    return regions
+  }
+
+  /// - Parameter margin: bases added on both sides of `--region`.
+  func selection(margin: Int = 0) throws(StudyError) -> VariantSelection {
+    var regions = try parsedRegions()
+    for k in regions.indices {
+      regions[k].start = max(1, regions[k].start - margin)
+      regions[k].end = regions[k].end > Int.max - margin ? .max : regions[k].end + margin
+    }
+    return VariantSelection(
+      regions: regions,
+      ids: try extract.map { (path) throws(StudyError) in try IDListFile.read(path) },
+      minimumInfo: minInfo.map { .init(field: infoField, value: $0) })
+  }
+
+  /// Every file the run reads, for the manifest.
+  func files(of study: Study) -> [String] {
+    study.genotypes.paths
+      + [variantLocations, phenotypes, geneLocations, covariates, samples, extract, genes].compactMap(\.self)
+  }
+}
+
+/// Which variants are tested and how.
+struct TestOptions: ParsableArguments {
+  @Option(help: "Minimum minor allele frequency among the analysed samples.")
+  var maf = 0.01
+
+  @Option(help: "Minimum minor allele count among the analysed samples.")
+  var mac = 0.0
+
+  @Option(help: "Maximum share of samples without a genotype.")
+  var maxMissing = 0.05
+
+  @Option(help: "Minimum Hardy-Weinberg p (exact test).")
+  var hwe = 0.0
+
+  @Flag(help: "Rank-based inverse normal transform of each phenotype: quantile of (rank - 0.5)/n.")
+  var normal = false
+
+  @Option(help: "two-sided, greater or less.")
+  var alternative = Alternative.twoSided
+
+  @Option(
+    help:
+      "Where windows start and end: tss, interval, or automatic (interval if any feature is longer than 1 base)."
+  )
+  var windowFrom = WindowAnchor.automatic
+
+  func validate() throws {
+    guard (0...0.5).contains(maf) else { throw ValidationError("--maf must lie between 0 and 0.5.") }
+    guard mac >= 0 else { throw ValidationError("--mac must not be negative.") }
+    guard (0...1).contains(maxMissing) else {
+      throw ValidationError("--max-missing must lie between 0 and 1.")
+    }
+    guard (0...1).contains(hwe) else { throw ValidationError("--hwe must lie between 0 and 1.") }
+  }
+
+  func scanOptions(_ selection: VariantSelection) -> ScanOptions {
+    ScanOptions(
+      selection: selection,
+      filter: VariantFilter(
+        minimumFrequency: maf, minimumCount: mac, maximumMissing: maxMissing, minimumHardyWeinbergP: hwe),
+      transform: normal ? .inverseNormal : .none, alternative: alternative)
+  }
+}
+
+/// Where results go and what the run may use.
+struct RunOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Prefix of all output files.", valueName: "prefix"))
+  var out: String
+
+  @Option(help: "Columns of the result table: swiftqtl, or exactly those of tensorqtl, fastqtl or qtltools.")
+  var format = TableFormat.swiftqtl
+
+  @Option(help: "Compression level of the tables, 0 to 9.")
+  var compressionLevel = 6
+
+  @Option(help: "Worker threads (default: the cores this process may use).")
+  var threads: Int?
+
+  @Option(help: "Memory the scan may take, e.g. 8G (default: three quarters of the machine's).")
+  var memory: MemorySize?
+
+  @Option(help: "automatic or blas.")
+  var backend = ScanBackend.automatic
+
+  @Option(help: "Seed of everything drawn at random.")
+  var seed: UInt64 = 20_190_304
+
+  @Flag(help: "No progress on standard error.")
+  var quiet = false
+
+  func validate() throws {
+    if let threads, !(1...4096).contains(threads) { throw ValidationError("--threads must be at least 1.") }
+    guard (0...9).contains(compressionLevel) else {
+      throw ValidationError("--compression-level must lie between 0 and 9.")
+    }
+    guard !out.isEmpty, !out.hasSuffix("/") else { throw ValidationError("--out must be a file prefix.") }
+  }
+
+  var workers: Int { threads ?? Machine.availableCores() }
+
+  var execution: Execution {
+    Execution(workers: workers, memory: memory?.bytes ?? Machine.memory() / 4 * 3, backend: backend)
+  }
+
+  var compression: TableWriter.Compression { .bgzf(level: compressionLevel) }
+}
+
+/// A number of bytes with an optional K, M, G or T (powers of 1024).
+struct MemorySize: ExpressibleByArgument {
+  var bytes: Int
+
+  init?(argument: String) {
+    let units: [Character: Int] = ["K": 10, "M": 20, "G": 30, "T": 40]
+    var text = argument.uppercased()
+    if text.hasSuffix("B") { text.removeLast() }
+    if text.hasSuffix("I") { text.removeLast() }
+    var shift = 0
+    if let last = text.last, let unit = units[last] {
+      shift = unit
+      text.removeLast()
+    }
+    guard let value = Double(text), value > 0, value * Double(1 << shift) < 0x1p62 else { return nil }
+    bytes = Int(value * Double(1 << shift))
+  }
+}

@@ -1,0 +1,207 @@
+import ArgumentParser
+import Glibc
+import SwiftQTL
+
+enum HistogramChoice: String, ExpressibleByArgument, CaseIterable {
+  case sample
+  case full
+}
+
+struct TransCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "trans",
+    abstract: "Test all variants against all phenotypes and report the pairs with small p.",
+    discussion: """
+      Writes OUT.trans.tsv.gz (pairs by variant, then phenotype; q is Benjamini-Hochberg's over all tests performed), with --best \
+      OUT.trans_best_by_variant.tsv.gz and OUT.trans_best_by_phenotype.tsv.gz, and OUT.trans_qq.tsv (quantiles of a sample of all p).
+
+      EXAMPLE
+        swiftqtl trans --genotypes study --phenotypes expression.bed.gz --covariates pcs.tsv --pval-threshold 1e-6 --out study
+      """)
+
+  @OptionGroup(title: "Input") var input: InputOptions
+  @OptionGroup(title: "Tests") var test: TestOptions
+  @OptionGroup(title: "Output and resources") var resources: RunOptions
+
+  @Option(help: "Report pairs with p at most this.")
+  var pvalThreshold = 1e-5
+
+  @Flag(
+    help: "Report pairs with p at most 0.05 divided by the number of tests (instead of --pval-threshold).")
+  var bonferroni = false
+
+  @Option(help: ArgumentHelp("Do not test pairs closer than this on one chromosome.", valueName: "bases"))
+  var excludeCis = 5_000_000
+
+  @Flag(help: "Test all pairs, near ones too.")
+  var noExcludeCis = false
+
+  @Option(
+    help: ArgumentHelp("Gene pairs (A, B): variants near A are not tested against B.", valueName: "file"))
+  var excludePairs: String?
+
+  @Flag(help: "Also write the best pair of each variant and of each phenotype, over all pairs.")
+  var best = false
+
+  @Flag(help: "No q column: pairs are written as they are found.")
+  var noQ = false
+
+  @Option(help: "sample: p of a sample of the tests; full: also count all p in 20 bins (slower).")
+  var histogram = HistogramChoice.sample
+
+  func validate() throws {
+    guard pvalThreshold > 0, pvalThreshold <= 1 else {
+      throw ValidationError("--pval-threshold must be above 0 and at most 1.")
+    }
+    guard excludeCis >= 0 else { throw ValidationError("--exclude-cis must not be negative.") }
+  }
+
+  func run() throws {
+    try TransRun(self).execute()
+  }
+}
+
+/// One run of `swiftqtl trans`: files in, tables out.
+private struct TransRun {
+  let command: TransCommand
+  let progress: Progress
+  let study: Study
+  let table: ResultTable
+  let files = OutputTransaction()
+  let inputs: [Manifest.Input]
+
+  var out: String { command.resources.out }
+
+  init(_ command: TransCommand) throws {
+    self.command = command
+    progress = Progress(quiet: command.resources.quiet)
+    study = try command.input.study(
+      phenotypeRegions: false, sharingChromosomes: !command.noExcludeCis)
+    for line in study.alignment + study.genotypes.notes { progress.note(line) }
+    table = try ResultTable(.trans, command.resources.format, study.features)
+    let extra = [command.excludePairs].compactMap(\.self)
+    inputs = try Manifest.inputs(command.input.files(of: study) + extra)
+  }
+
+  func execute() throws {
+    let run = command.resources
+    let scan = try makeScan()
+    let interruption = Interruption(givingUp: files)
+    defer { withExtendedLifetime(interruption) {} }
+    let hits = try files.open(out + ".trans.tsv.gz", compression: run.compression)
+    let drops = try DropWriter(
+      files.open(out + ".drops.tsv.gz", compression: .bgzf(level: run.compressionLevel)))
+    try drops.append(study.drops)
+    // The presets have no q column.
+    let spool = command.noQ || run.format != .swiftqtl ? nil : try RowSpool(prefix: out)
+    let byVariant =
+      command.best
+      ? try files.open(out + ".trans_best_by_variant.tsv.gz", compression: run.compression) : nil
+    try hits.append(bytes: table.headerLine(adding: spool == nil ? nil : "q"))
+    try byVariant?.append(bytes: table.headerLine())
+
+    let (table, progress) = (self.table, self.progress)
+    let started = progress.elapsed
+    let summary = try scan.run(
+      in: study, execution: run.execution,
+      render: { RenderedBatch($0, table, level: run.compressionLevel, spooled: spool != nil) },
+      emit: { batch in
+        if let spool { try spool.append(batch.spooled) } else { try batch.write(to: hits) }
+        try byVariant?.append(batch.bestText)
+        try drops.append(batch.drops)
+        progress.advance(tests: batch.tests, rows: batch.rowCount, fraction: batch.fractionRead)
+      })
+    let scanned = progress.elapsed
+    progress.finish()
+    if let spool { try Self.complete(hits, from: spool, testCount: summary.counts.tests) }
+    try drops.append(summary.drops)
+    if command.best { try writeBestByPhenotype(summary) }
+    try writeQuantiles(summary)
+
+    let outputs =
+      [".trans.tsv.gz", ".drops.tsv.gz", ".manifest.json", ".trans_qq.tsv"]
+      + (command.best ? [".trans_best_by_variant.tsv.gz", ".trans_best_by_phenotype.tsv.gz"] : [])
+    let manifest = Manifest(
+      study: study, summary: summary, drops: drops.counts, run: run, outputs: outputs.map { out + $0 },
+      seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs)
+    try files.open(out + ".manifest.json", compression: .none).append(bytes: manifest.json())
+    try files.commit()
+    report(summary)
+  }
+
+  private func makeScan() throws -> TransScan {
+    var exclusion = CisExclusion(
+      radius: command.noExcludeCis ? nil : command.excludeCis, anchor: command.test.windowFrom)
+    if let path = command.excludePairs { exclusion.pairs = try GenePairFile.read(path) }
+    return TransScan(
+      threshold: try threshold(), exclusion: exclusion,
+      options: command.test.scanOptions(try command.input.selection()), reportsBest: command.best,
+      countsAllP: command.histogram == .full)
+  }
+
+  /// Bonferroni's threshold needs the number of tests beforehand: all variants × all phenotypes, an upper bound of those performed.
+  private func threshold() throws -> Double {
+    guard command.bonferroni else { return command.pvalThreshold }
+    guard let variants = study.genotypes.variantCount else {
+      throw ValidationError(
+        "--bonferroni needs genotypes whose number of variants is known beforehand (PLINK); give --pval-threshold."
+      )
+    }
+    return 0.05 / Double(max(1, variants) * max(1, study.features.count))
+  }
+
+  /// The second pass: every row with its q.
+  private static func complete(_ hits: TableWriter, from spool: RowSpool, testCount: Int) throws {
+    var buffer = RowBuffer(capacity: 1 << 17)
+    try spool.withLogQ(testCount: testCount) { logQ in
+      try spool.readRows { logP, _, text in
+        buffer.append(bytes: text)
+        buffer.appendTab()
+        buffer.append(logP: logQ(logP))
+        buffer.appendNewline()
+        if buffer.count >= 1 << 16 {
+          try hits.append(buffer)
+          buffer.removeAll()
+        }
+      }
+    }
+    try hits.append(buffer)
+  }
+
+  private func writeBestByPhenotype(_ summary: ScanSummary) throws {
+    let writer = try files.open(
+      out + ".trans_best_by_phenotype.tsv.gz", compression: command.resources.compression)
+    try writer.append(bytes: table.headerLine())
+    var buffer = RowBuffer()
+    for row in summary.bestRows {
+      table.append(row, table.text(of: summary.bestVariants[row.variant]), to: &buffer)
+      buffer.appendNewline()
+    }
+    try writer.append(buffer)
+  }
+
+  /// Expected and observed −log10 p of the sampled tests, at most 1,000 points, dense in the tail.
+  private func writeQuantiles(_ summary: ScanSummary) throws {
+    let sample = summary.sampledLogP
+    let writer = try files.open(out + ".trans_qq.tsv", compression: .none)
+    var buffer = RowBuffer()
+    buffer.append("rank\texpected_neg_log10_p\tobserved_neg_log10_p\n")
+    var rank = 1
+    while rank <= sample.count {
+      buffer.append(number: rank)
+      buffer.append(number: -log10(Double(rank) / Double(sample.count + 1)))
+      buffer.append(LogP.negLog10(sample[rank - 1]))
+      buffer.appendNewline()
+      rank = max(rank + 1, Int(Double(rank) * 1.015))
+    }
+    try writer.append(buffer)
+  }
+
+  private func report(_ summary: ScanSummary) {
+    let c = summary.counts
+    progress.note(
+      "\(c.rows) pairs among \(c.tests) tests (\(c.variants) variants × \(summary.traits) phenotypes, "
+        + "\(c.excluded) pairs excluded) in \(Progress.duration(progress.elapsed)); written to \(out).trans.tsv.gz"
+    )
+  }
+}
