@@ -136,7 +136,7 @@ private struct TransRun {
     return TransScan(
       threshold: try threshold(), exclusion: exclusion,
       options: command.test.scanOptions(try command.input.selection()), reportsBest: command.best,
-      countsAllP: command.histogram == .full)
+      countsAllP: command.histogram == .full, seed: command.resources.seed)
   }
 
   /// Bonferroni's threshold needs the number of tests beforehand: all variants × all phenotypes, an upper bound of those performed.
