@@ -50,7 +50,7 @@ let package = Package(
     + module(
       "Association",
       ["StudyData", "LinearAlgebra", "Distributions", "MultipleTesting", "CScanKernels"])
-    + module("Simulation", ["StudyData", "StudyIO", "Distributions"])
+    + module("Simulation", ["StudyData", "StudyIO", "Distributions", "LinearAlgebra"])
     + [
       .target(
         name: "SwiftQTL",

@@ -11,29 +11,37 @@ final class TestSample: Sendable {
   static let traitsPerVariant = 64
   /// Variants with the same ordinal up to this many bits draw the same traits.
   private static let groupBits = 9
-  private static let seed: UInt64 = 0x5EED
+  private let seed: UInt64
 
   private struct State {
     var threshold = UInt64.max
     var drawn: [(hash: UInt64, logP: [Double])] = []
   }
   private let state = Mutex(State())
-  private let limit = Atomic<UInt64>(.max)
+  private let limit: Atomic<UInt64>
+
+  /// - Parameter variantCount: of the source, where it is known: then most variants that will not stay are never evaluated. The
+  ///   sample is the same either way as long as the filters keep a third of the variants.
+  init(seed: UInt64, variantCount: Int?) {
+    self.seed = seed
+    let share = variantCount.map { 3 * Double(Self.variantCount) / Double(max(1, $0)) } ?? 1
+    limit = Atomic(share < 1 ? UInt64(share * 0x1p64) : .max)
+  }
 
   /// Whether the variant may still be in the sample (it is, unless enough smaller hashes turn up).
   func admits(_ ordinal: Int) -> Bool {
-    Self.hash(ordinal, -1) <= limit.load(ordering: .relaxed)
+    hash(ordinal, -1) <= limit.load(ordering: .relaxed)
   }
 
   /// The traits drawn for the variant, ascending, without repeats.
-  static func traits(_ ordinal: Int, of count: Int, into out: inout [Int32]) {
+  func traits(_ ordinal: Int, of count: Int, into out: inout [Int32]) {
     out.removeAll(keepingCapacity: true)
-    if count <= traitsPerVariant {
+    if count <= Self.traitsPerVariant {
       out.append(contentsOf: 0..<Int32(count))
       return
     }
-    for k in 0..<traitsPerVariant {
-      out.append(Int32(hash(ordinal >> groupBits, k).multipliedFullWidth(by: UInt64(count)).high))
+    for k in 0..<Self.traitsPerVariant {
+      out.append(Int32(hash(ordinal >> Self.groupBits, k).multipliedFullWidth(by: UInt64(count)).high))
     }
     out.sort()
     var last: Int32 = -1
@@ -46,7 +54,7 @@ final class TestSample: Sendable {
   func add(_ sampled: [(ordinal: Int, logP: [Double])]) {
     guard !sampled.isEmpty else { return }
     state.withLock { state in
-      state.drawn += sampled.map { (Self.hash($0.ordinal, -1), $0.logP) }
+      state.drawn += sampled.map { (hash($0.ordinal, -1), $0.logP) }
       if state.drawn.count >= 2 * Self.variantCount { limit.store(Self.trim(&state), ordering: .relaxed) }
     }
   }
@@ -65,7 +73,7 @@ final class TestSample: Sendable {
     return state.drawn[variantCount - 1].hash
   }
 
-  private static func hash(_ ordinal: Int, _ k: Int) -> UInt64 {
+  private func hash(_ ordinal: Int, _ k: Int) -> UInt64 {
     pairHash(seed: seed, UInt64(bitPattern: Int64(ordinal)), UInt64(bitPattern: Int64(k)))
   }
 }

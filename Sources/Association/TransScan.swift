@@ -47,10 +47,12 @@ public struct TransScan: Sendable {
   public var reportsBest: Bool
   /// Also count all p in 20 bins.
   public var countsAllP: Bool
+  /// Of the draw of tests for ``ScanSummary/sampledLogP``.
+  public var seed: UInt64
 
   public init(
     threshold: Double = 1e-5, exclusion: CisExclusion = .init(), options: ScanOptions = .init(),
-    reportsBest: Bool = false, countsAllP: Bool = false
+    reportsBest: Bool = false, countsAllP: Bool = false, seed: UInt64 = 1
   ) {
     precondition(threshold > 0 && threshold <= 1)
     logThreshold = threshold == 1 ? 0 : log(threshold)
@@ -58,6 +60,7 @@ public struct TransScan: Sendable {
     self.options = options
     self.reportsBest = reportsBest
     self.countsAllP = countsAllP
+    self.seed = seed
   }
 
   /// All hits in memory.

@@ -29,7 +29,7 @@ struct CisNominalCommand: ParsableCommand {
   func run() throws {
     let progress = Progress(quiet: resources.quiet)
     let study = try input.study(phenotypeRegions: true)
-    for line in study.alignment { progress.note(line) }
+    for line in study.alignment + study.genotypes.notes { progress.note(line) }
     let table = try ResultTable(.cis, resources.format, study.features)
     let inputs = try Manifest.inputs(input.files(of: study))
     let scan = CisScan(

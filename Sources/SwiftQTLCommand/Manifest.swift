@@ -72,7 +72,7 @@ struct Manifest: Encodable {
       perfectFits: c.perfectFits)
     self.drops = drops
     self.inputs = inputs
-    alignment = study.alignment
+    alignment = study.alignment + study.genotypes.notes
     seed = run.seed
     backend = summary.backend
     blas = BLAS.configuration

@@ -12,7 +12,7 @@ final class BCFFile: @unchecked Sendable {
 
   init(path: String) throws(StudyError) {
     size = try LocalFile.size(of: path)
-    HTSLog.silenced
+    HTSLibrary.silence
     errno = 0
     guard let file = hts_open(path, "r") else { throw LocalFile.cannotOpen(path, errno) }
     if let compressed = hts_get_bgzfp(file), bgzf_compression(compressed) == 2,

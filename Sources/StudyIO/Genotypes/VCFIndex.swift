@@ -3,12 +3,12 @@ import Glibc
 import StudyData
 
 /// The tabix or CSI index of a VCF.
-final class VCFIndex {
+final class RegionIndex {
   fileprivate let handle: UnsafeMutablePointer<tbx_t>
 
   /// Nil where there is no index that can be read.
   init?(path: String) {
-    HTSLog.silenced
+    HTSLibrary.silence
     guard let handle = tbx_index_load3(path, nil, HTS_IDX_SILENT_FAIL) else { return nil }
     self.handle = handle
   }
@@ -28,7 +28,7 @@ final class VCFIndex {
 final class TabixQuery {
   let progress: ReadProgress
   private let path: String
-  private let index: VCFIndex
+  private let index: RegionIndex
   private let file: UnsafeMutablePointer<htsFile>
   private let regions: [(contig: Int, start: Int, end: Int)]
   private var nextRegion = 0
@@ -36,7 +36,7 @@ final class TabixQuery {
   private var line = kstring_t()
 
   init?(path: String, regions: [GenomicRegion]) {
-    guard let index = VCFIndex(path: path), let file = hts_open(path, "r") else { return nil }
+    guard let index = RegionIndex(path: path), let file = hts_open(path, "r") else { return nil }
     self.path = path
     self.index = index
     self.file = file

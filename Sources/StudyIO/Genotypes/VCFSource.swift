@@ -75,7 +75,7 @@ public struct VCFSource: GenotypeSource {
       guard let file = try? BCFFile(path: path), let index = BCFIndex(file: file) else { return nil }
       return index.names
     }
-    return VCFIndex(path: path)?.names
+    return RegionIndex(path: path)?.names
   }
 }
 
