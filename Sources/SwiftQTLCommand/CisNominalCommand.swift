@@ -7,10 +7,11 @@ struct CisNominalCommand: ParsableCommand {
     commandName: "nominal",
     abstract: "Test every variant within a window of each phenotype; all pairs are written.",
     discussion: """
-      Writes OUT.cis_nominal.tsv.gz, ordered by variant and indexed by tabix (own format, sorted genotypes).
+      Writes OUT.cis_nominal.tsv.gz, ordered by variant and, in our own format, indexed for tabix.
 
       EXAMPLE
-        swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS --phenotypes expression.bed.gz --out study
+        swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS \\
+          --phenotypes expression.bed.gz --out study
         tabix study.cis_nominal.tsv.gz 22:17000000-17100000
       """)
 

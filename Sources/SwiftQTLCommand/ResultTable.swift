@@ -90,7 +90,7 @@ struct ResultTable: Sendable {
       text.tail.append(number: s.minorAlleleSamples)
       // tensorQTL truncates the carriers' dosage sum.
       let carried = Int(s.carrierSum)
-      text.tail.append(number: s.altIsMinor ? carried : 2 * s.sampleCount - carried)
+      text.tail.append(number: s.altIsMinor ? carried : 2 * s.observed - carried)
     case .tensorqtl:
       text.head.append(cells: variant.id)
       text.tail.append(s.alleleFrequency)
@@ -101,7 +101,8 @@ struct ResultTable: Sendable {
       let (ref, alt) = (2 * n0 + n1, n1 + 2 * n2)
       text.tail.append(number: ref >= alt ? n1 + n2 : n0 + n1)
       text.tail.append(number: min(ref, alt))
-      text.tail.append(number: Double(min(ref, alt)) / Double(ref + alt), precision: 6)
+      // FastQTL divides in single precision, which shows in the last of its six digits.
+      text.tail.append(number: Double(Float(min(ref, alt)) / Float(ref + alt)), precision: 6)
     case .qtltools where scan == .cis:
       text.head.append(cells: variant.id, variant.chromosome)
       text.head.append(number: variant.position)

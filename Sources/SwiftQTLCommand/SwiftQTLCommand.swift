@@ -10,14 +10,17 @@ struct SwiftQTLCommand: ParsableCommand {
     abstract: "Maps expression quantitative trait loci: which variants change which genes' expression.",
     discussion: """
       EXAMPLES
-        All variants against all genes, pairs with p <= 1e-5 more than 5 Mb apart:
-          swiftqtl trans --genotypes chr1-22 --phenotypes expression.bed.gz --covariates covariates.tsv --out study
+        All variants against all genes, pairs with p <= 1e-5 more than 5 Mb apart
+        (chr1-22.bed, .bim and .fam hold the genotypes):
+          swiftqtl trans --genotypes chr1-22 --phenotypes expression.bed.gz \\
+            --covariates covariates.tsv --out study
 
         Every variant within 1 Mb of each gene:
-          swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS --phenotypes expression.bed.gz --out study
+          swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS \\
+            --phenotypes expression.bed.gz --out study
 
         A study to try things on, with known effects:
-          swiftqtl simulate --samples 500 --variants 20000 --genes 300 --seed 1 --out sim
+          swiftqtl simulate --samples 500 --variants 20000 --genes 300 --out sim
 
       Each run writes OUT.manifest.json (what was run on what) and OUT.drops.tsv.gz (what was left out, and why).
       """,

@@ -16,14 +16,15 @@ struct TransCommand: ParsableCommand {
       OUT.trans_best_by_variant.tsv.gz and OUT.trans_best_by_phenotype.tsv.gz, and OUT.trans_qq.tsv (quantiles of a sample of all p).
 
       EXAMPLE
-        swiftqtl trans --genotypes study --phenotypes expression.bed.gz --covariates pcs.tsv --pval-threshold 1e-6 --out study
+        swiftqtl trans --genotypes study --phenotypes expression.bed.gz \\
+          --covariates pcs.tsv --pval-threshold 1e-6 --out study
       """)
 
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Tests") var test: TestOptions
   @OptionGroup(title: "Output and resources") var resources: RunOptions
 
-  @Option(help: "Report pairs with p at most this.")
+  @Option(help: ArgumentHelp("Report pairs with p at most this.", valueName: "p"))
   var pvalThreshold = 1e-5
 
   @Flag(
@@ -46,7 +47,10 @@ struct TransCommand: ParsableCommand {
   @Flag(help: "No q column: pairs are written as they are found.")
   var noQ = false
 
-  @Option(help: "sample: p of a sample of the tests; full: also count all p in 20 bins (slower).")
+  @Option(
+    help: ArgumentHelp(
+      "What the manifest says of all p: from a sample of the tests, or counted in full, in 20 bins (slower).",
+      valueName: "kind"))
   var histogram = HistogramChoice.sample
 
   func validate() throws {

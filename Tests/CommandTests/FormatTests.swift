@@ -54,7 +54,7 @@ import Testing
     let own = try cis()
     let other = try cis("--format", preset.format)
     #expect(other.header.joined(separator: " ") == preset.columns)
-    #expect(other.rows.count == own.rows.count)
+    #expect(other.rows.count == own.rows.count && own.rows.count > 200)
     let names = preset.columns.split(separator: " ").map(String.init)
     let gene = try other.texts(names[0])
     let variant = try other.texts(names.contains("var_id") ? "var_id" : "variant_id")
@@ -189,6 +189,30 @@ import Testing
     var expected = [Int](repeating: 0, count: 20)
     for p in p { expected[min(19, Int(p * 20))] += 1 }
     #expect(histogram == expected)
+  }
+
+  @Test func bonferroni() throws {
+    let all = try trans("--pval-threshold", "1", "--no-q")
+    let few = try trans("--bonferroni", "--no-q")
+    let p = try all.column("p")
+    #expect(few.rows == all.rows.filter { Double($0[p])! <= 0.05 / (120 * 8) } && few.rows.count > 1)
+    // The number of records in a VCF is known at its end only.
+    try folder.file(study.vcf(), "g.vcf")
+    let refused = try Program.run(
+      ["trans", "--bonferroni", "--out", folder.path("v")] + BadInput.inputs(folder, genotypes: ["g.vcf"]))
+    #expect(refused.status == 64 && refused.errors.contains("--bonferroni"))
+  }
+
+  /// One side's p is half of both sides' where the slope has that sign, and the rest of 1 where it has not.
+  @Test(arguments: [("greater", 1.0), ("less", -1)]) func alternative(_ side: String, sign: Double) throws {
+    let both = try trans("--pval-threshold", "1", "--no-q")
+    let one = try trans("--pval-threshold", "1", "--no-q", "--alternative", side)
+    #expect(try both.texts("t") == one.texts("t") && both.texts("beta") == one.texts("beta"))
+    let (p, q, t) = try (both.numbers("p"), one.numbers("p"), both.numbers("t"))
+    for k in p.indices {
+      // Nine digits of p.
+      #expect(abs(q[k] - (t[k] * sign > 0 ? p[k] / 2 : 1 - p[k] / 2)) < 1e-8)
+    }
   }
 
   // MARK: - Small p

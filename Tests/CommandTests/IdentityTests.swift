@@ -102,6 +102,22 @@ import Testing
     try expectSame(expected, tables(BadInput.inputs(other, genotypes: ["g.txt"])))
   }
 
+  /// All the ways to write a missing value.
+  @Test(arguments: [".", "NaN", "nan", ""]) func missingCodes(_ code: String) throws {
+    let expected = try tables(inputs)
+    let other = try Folder()
+    let text = study.phenotypes()
+    #expect(text.contains("\tNA"))
+    try other.file(study.matrix().replacing("\tNA", with: "\t" + code), "g.txt")
+    try other.file(text.replacing("\tNA", with: "\t" + code), "e.bed")
+    try other.file(study.covariateTable(), "c.tsv")
+    try expectSame(expected, tables(BadInput.inputs(other, genotypes: ["g.txt"])))
+    // A VCF has no empty cells.
+    let cell = code.isEmpty ? "." : code
+    try other.file(study.vcf(field: "DS").replacing("\t.\t", with: "\t\(cell)\t"), "g.vcf")
+    try expectSame(expected, tables(BadInput.inputs(other, genotypes: ["g.vcf"])))
+  }
+
   /// A gene's rows are the same alone and among all.
   @Test func geneAlone() throws {
     let all = try tables(inputs, trans: ["--no-q"])

@@ -71,7 +71,8 @@ struct OracleTests {
       for (a, b) in [(columns.0, 2), (columns.1, 3), (columns.2, 5)] {
         worst = max(
           worst,
-          try relativeDifference(#require(Double(mine[a])), #require(Double(row[b].trimmingPrefix(" ")))))
+          try relativeDifference(
+            #require(Double(mine[a])), #require(Double(row[b].trimmingCharacters(in: .whitespaces)))))
       }
     }
     #expect(worst < 1e-6)

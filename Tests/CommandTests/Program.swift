@@ -43,7 +43,7 @@ enum Program {
 
   /// Output goes to files: a full pipe would block the program.
   static func run(
-    _ tool: String, _ arguments: [String], timeLimit: Double = timeLimit,
+    _ tool: String, _ arguments: [String], in workingFolder: Folder? = nil, timeLimit: Double = timeLimit,
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> Result {
     let folder = try Folder()
@@ -51,6 +51,7 @@ enum Program {
     let process = Process()
     process.executableURL = URL(filePath: tool)
     process.arguments = arguments
+    process.currentDirectoryURL = workingFolder?.url
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try FileHandle(forWritingTo: URL(filePath: output))
     process.standardError = try FileHandle(forWritingTo: URL(filePath: errors))
