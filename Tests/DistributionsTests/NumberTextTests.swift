@@ -82,10 +82,10 @@ import Testing
 
   @Test(arguments: [
     ("1", 1), ("+1", 1), ("-1.5", -1.5), (".5", 0.5), ("5.", 5), ("1e3", 1000), ("1E-3", 0.001),
-    ("+2.5e+2", 250),
-    ("0.1", 0.1), ("1e-400", 0),
-    ("100000000000000000000000", 1e23), ("4.9406564584124654e-324", Double.leastNonzeroMagnitude),
-    ("2.2250738585072014e-308", Double.leastNormalMagnitude), ("1.7976931348623157e308", 1.7976931348623157e308),
+    ("+2.5e+2", 250), ("0.1", 0.1), ("1e-400", 0), ("100000000000000000000000", 1e23),
+    ("4.9406564584124654e-324", Double.leastNonzeroMagnitude),
+    ("2.2250738585072014e-308", Double.leastNormalMagnitude),
+    ("1.7976931348623157e308", 1.7976931348623157e308),
   ])
   func parsesNumbers(_ text: String, _ value: Double) {
     #expect(parsed(text) == value)
