@@ -35,7 +35,7 @@ extension BadInput {
     }
   }
 
-  /// Line 1 of the small VCF's records, and of its #CHROM line.
+  /// Lines of the small VCF's first record and of its #CHROM.
   private static let (firstRecord, columnLine) = (6, 5)
 
   static let genotypes: [BadInput] = plink + vcfs + matrices
