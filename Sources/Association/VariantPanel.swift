@@ -85,12 +85,7 @@ struct VariantPanel {
         }
       }
     case .fractional(let values):
-      values.withUnsafeBufferPointer { values in
-        for i in 0..<n {
-          let g = values[base + i]
-          out[i] = g.isNaN ? 0 : Double(g) - mean
-        }
-      }
+      values.withUnsafeBufferPointer { sk_center_dosages($0.baseAddress! + base, mean, Int64(n), out) }
     }
   }
 }

@@ -57,23 +57,15 @@ public struct VariantSummary: Sendable, Equatable {
   /// Counts dosages (NaN missing), summed in sample order.
   public init(dosages: UnsafeBufferPointer<Float>) {
     sampleCount = dosages.count
-    for g in dosages where !g.isNaN {
-      let g = Double(g)
-      observed += 1
-      altSum += g
-      if g < 0.5 { rounded.0 += 1 } else if g < 1.5 { rounded.1 += 1 } else { rounded.2 += 1 }
-      if g > 0.5 {
-        carriers.alt += 1
-        carrierSum += g
-      }
-      if g < 1.5 { carriers.ref += 1 }
-    }
-    guard observed > 0 else { return }
-    let mean = self.mean
-    for g in dosages where !g.isNaN {
-      let d = Double(g) - mean
-      centeredSumOfSquares += d * d
-    }
+    guard let base = dosages.baseAddress else { return }
+    var c = sk_dosage_counts()
+    sk_count_dosages(base, Int64(dosages.count), &c)
+    observed = Int(c.observed)
+    altSum = c.sum
+    rounded = (Int(c.observed - c.rounded1 - c.rounded2), Int(c.rounded1), Int(c.rounded2))
+    carriers = (Int(c.above_half), Int(c.below_one_and_half))
+    carrierSum = c.sum_above_half
+    if observed > 0 { centeredSumOfSquares = sk_centered_squares(base, mean, Int64(dosages.count)) }
   }
 }
 

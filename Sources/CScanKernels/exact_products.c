@@ -123,3 +123,57 @@ CLONES double sk_residual_sum(const double *x, const double *y, double r, int64_
   }
   return reduce(&acc);
 }
+
+CLONES void sk_count_dosages(const float *x, int64_t n, sk_dosage_counts *out) {
+  double sum[8] = {0}, above[8] = {0};
+  int32_t observed = 0, one = 0, two = 0, low = 0;
+  for (int64_t k = 0; k < n; k += 8) {
+    const int64_t stop = n - k < 8 ? n - k : 8;
+    if (stop == 8) {
+      for (int j = 0; j < 8; j++) {
+        const float g = x[k + j];
+        const int ok = g == g;
+        const double v = ok ? (double)g : 0.0;
+        sum[j] += v;
+        above[j] += g > 0.5f ? v : 0.0;
+        observed += ok;
+        one += g >= 0.5f && g < 1.5f;
+        two += g >= 1.5f;
+        low += g < 1.5f;
+      }
+      continue;
+    }
+    for (int j = 0; j < stop; j++) {
+      const float g = x[k + j];
+      if (g != g) continue;
+      sum[j] += g;
+      if (g > 0.5f) above[j] += g;
+      observed++;
+      one += g >= 0.5f && g < 1.5f;
+      two += g >= 1.5f;
+      low += g < 1.5f;
+    }
+  }
+  int32_t half = 0;
+  for (int64_t k = 0; k < n; k++) half += x[k] > 0.5f;
+  *out = (sk_dosage_counts){observed, one, two, half, low, reduce((const v8 *)sum), reduce((const v8 *)above)};
+}
+
+CLONES double sk_centered_squares(const float *x, double mean, int64_t n) {
+  double sum[8] = {0};
+  int64_t k = 0;
+  for (; k + 8 <= n; k += 8)
+    for (int j = 0; j < 8; j++) {
+      const double d = x[k + j] == x[k + j] ? (double)x[k + j] - mean : 0.0;
+      sum[j] += d * d;
+    }
+  for (; k < n; k++) {
+    const double d = x[k] == x[k] ? (double)x[k] - mean : 0.0;
+    sum[k & 7] += d * d;
+  }
+  return reduce((const v8 *)sum);
+}
+
+CLONES void sk_center_dosages(const float *x, double mean, int64_t n, double *out) {
+  for (int64_t k = 0; k < n; k++) out[k] = x[k] == x[k] ? (double)x[k] - mean : 0.0;
+}

@@ -16,7 +16,7 @@ struct CisNominalCommand: ParsableCommand {
 
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Tests") var test: TestOptions
-  @OptionGroup(title: "Output and resources") var run_: RunOptions
+  @OptionGroup(title: "Output and resources") var resources: RunOptions
 
   @Option(
     help: ArgumentHelp("Bases on either side of a phenotype; the window is closed.", valueName: "bases"))
@@ -27,33 +27,37 @@ struct CisNominalCommand: ParsableCommand {
   }
 
   func run() throws {
-    let progress = Progress(quiet: run_.quiet)
+    let progress = Progress(quiet: resources.quiet)
     let study = try input.study(phenotypeRegions: true)
     for line in study.alignment { progress.note(line) }
-    let table = try ResultTable(.cis, run_.format, study.features)
+    let table = try ResultTable(.cis, resources.format, study.features)
     let inputs = try Manifest.inputs(input.files(of: study))
     let scan = CisScan(
       radius: window, anchor: test.windowFrom,
       options: test.scanOptions(try input.selection(margin: window + longestFeature(study))))
 
     let files = OutputTransaction()
-    let path = run_.out + ".cis_nominal.tsv.gz"
-    let index = run_.format == .swiftqtl ? TabixIndex(chromosomeColumn: 2, positionColumn: 3) : nil
-    let pairs = try files.open(path, compression: run_.compression, index: index)
+    let path = resources.out + ".cis_nominal.tsv.gz"
+    let index = resources.format == .swiftqtl ? TabixIndex(chromosomeColumn: 2, positionColumn: 3) : nil
+    let pairs = try files.open(path, compression: resources.compression, index: index)
     let drops = try DropWriter(
-      files.open(run_.out + ".drops.tsv.gz", compression: .bgzf(level: run_.compressionLevel)))
+      files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
     try drops.append(study.drops)
     try pairs.append(bytes: table.headerLine())
     // QTLtools' rows carry the number of variants in the window and whether they are its best: known at the end.
-    let spool = run_.format == .qtltools ? try RowSpool(prefix: run_.out) : nil
+    let spool = resources.format == .qtltools ? try RowSpool(prefix: resources.out) : nil
     let windows = WindowTotals(study.features.count)
 
+    let level = resources.compressionLevel
     let started = progress.elapsed
     let summary = try scan.run(
-      in: study, execution: run_.execution,
-      render: { RenderedBatch($0, table, spooled: spool != nil, windows) },
+      in: study, execution: resources.execution,
+      render: { batch in
+        if spool != nil { windows.add(batch.rows) }
+        return RenderedBatch(batch, table, level: level, spooled: spool != nil)
+      },
       emit: { batch in
-        if let spool { try spool.append(batch.spooled) } else { try pairs.append(batch.text) }
+        if let spool { try spool.append(batch.spooled) } else { try batch.write(to: pairs) }
         try drops.append(batch.drops)
         progress.advance(tests: batch.tests, rows: batch.rowCount, fraction: batch.fractionRead)
       })
@@ -62,11 +66,11 @@ struct CisNominalCommand: ParsableCommand {
     if let spool { try windows.complete(pairs, from: spool, table) }
     try drops.append(summary.drops)
     let manifest = Manifest(
-      study: study, summary: summary, drops: drops.counts, run: run_,
+      study: study, summary: summary, drops: drops.counts, run: resources,
       outputs: [path] + (index == nil ? [] : [path + ".tbi"])
-        + [run_.out + ".drops.tsv.gz", run_.out + ".manifest.json"],
+        + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs)
-    try files.open(run_.out + ".manifest.json", compression: .none).append(bytes: manifest.json())
+    try files.open(resources.out + ".manifest.json", compression: .none).append(bytes: manifest.json())
     try files.commit()
     progress.note(
       "\(summary.counts.tests) pairs (\(summary.counts.variants) variants, \(summary.traits) phenotypes) in "
@@ -101,7 +105,7 @@ final class WindowTotals: Sendable {
   func complete(_ out: TableWriter, from spool: RowSpool, _ table: ResultTable) throws {
     let totals = self.totals.withLock { $0 }
     var buffer = RowBuffer(capacity: 1 << 17)
-    try spool.forEach { logP, feature, text in
+    try spool.readRows { logP, feature, text in
       table.appendPhenotype(feature, variantsInWindow: totals[feature].count, to: &buffer)
       buffer.append(bytes: text)
       buffer.append(logP == totals[feature].best.logP ? "\t1\n" : "\t0\n")
@@ -111,12 +115,5 @@ final class WindowTotals: Sendable {
       }
     }
     try out.append(buffer)
-  }
-}
-
-extension RenderedBatch {
-  init(_ batch: PairBatch, _ table: ResultTable, spooled: Bool, _ windows: WindowTotals) {
-    if spooled { windows.add(batch.rows) }
-    self.init(batch, table, spooled: spooled)
   }
 }

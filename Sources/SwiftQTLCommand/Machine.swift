@@ -36,7 +36,7 @@ enum Machine {
   /// Peak resident memory of this process so far, in bytes.
   static func peakResident() -> Int {
     var usage = rusage()
-    getrusage(0 /* RUSAGE_SELF */, &usage)
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return usage.ru_maxrss * 1024
   }
 

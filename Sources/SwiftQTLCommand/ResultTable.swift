@@ -21,7 +21,9 @@ struct ResultTable: Sendable {
 
   let scan: Scan
   let format: TableFormat
-  let features: [Feature]
+  private let features: [Feature]
+  /// What a row says of its phenotype before the numbers, and the phenotype's start.
+  private let heads: [(text: [UInt8], tss: Int)]
 
   init(_ scan: Scan, _ format: TableFormat, _ features: [Feature]) throws {
     if scan == .trans, format == .fastqtl {
@@ -30,6 +32,15 @@ struct ResultTable: Sendable {
     self.scan = scan
     self.format = format
     self.features = features
+    heads = features.map { feature in
+      var head = RowBuffer(capacity: 64)
+      head.append(cells: feature.id)
+      if scan == .trans, format == .qtltools {
+        head.append(cells: feature.chromosome)
+        head.append(number: feature.start)
+      }
+      return (head.withUnsafeBytes { Array($0) }, feature.tss)
+    }
   }
 
   var header: String {
@@ -103,15 +114,14 @@ struct ResultTable: Sendable {
     return text
   }
 
-  /// Appends a row without its newline. In QTLtools' cis table `splits` receives the offsets where n_var_in_cis goes (the
-  /// row's start up to it) — it is known only at the end.
+  /// Appends a row without its newline. QTLtools' cis table needs ``appendPhenotype(_:variantsInWindow:to:)`` before it.
   func append(_ row: PairRow, _ variant: borrowing VariantText, to out: inout RowBuffer) {
-    let feature = features[row.feature]
+    let (head, tss) = heads[row.feature]
     switch (format, scan) {
     case (.swiftqtl, _):
       out.append(variant.head)
-      out.append(cells: feature.id)
-      if scan == .cis { out.append(number: variant.position - feature.tss) }
+      out.append(bytes: head)
+      if scan == .cis { out.append(number: variant.position - tss) }
       out.append(number: row.beta)
       out.append(number: row.standardError)
       out.append(number: row.t)
@@ -123,9 +133,9 @@ struct ResultTable: Sendable {
       out.append(variant.tail)
       out.append(row.n)
     case (.tensorqtl, .cis):
-      out.append(cells: feature.id)
+      out.append(bytes: head)
       out.append(variant.head)
-      out.append(number: variant.position - feature.tss)
+      out.append(number: variant.position - tss)
       out.append(variant.tail)
       out.append(logP: row.logP)
       out.appendTab()
@@ -133,7 +143,7 @@ struct ResultTable: Sendable {
       out.append(row.standardError)
     case (.tensorqtl, .trans):
       out.append(variant.head)
-      out.append(cells: feature.id)
+      out.append(bytes: head)
       out.append(logP: row.logP)
       out.appendTab()
       out.append(number: row.beta)
@@ -141,9 +151,9 @@ struct ResultTable: Sendable {
       out.append(number: row.r2)
       out.append(variant.tail)
     case (.fastqtl, _):
-      out.append(cells: feature.id)
+      out.append(bytes: head)
       out.append(variant.head)
-      out.append(number: variant.position - feature.tss)
+      out.append(number: variant.position - tss)
       out.append(variant.tail)
       out.append(logP: row.logP, precision: 6)
       out.appendTab()
@@ -151,6 +161,7 @@ struct ResultTable: Sendable {
       out.append(row.standardError, precision: 6)
     case (.qtltools, .cis):
       // QTLtools measures along the strand.
+      let feature = features[row.feature]
       let distance =
         feature.strand == "-" ? feature.end - variant.position : variant.position - feature.start
       out.append(number: distance)
@@ -161,8 +172,7 @@ struct ResultTable: Sendable {
       out.append(number: row.beta)
       out.append(row.standardError)
     case (.qtltools, .trans):
-      out.append(cells: feature.id, feature.chromosome)
-      out.append(number: feature.start)
+      out.append(bytes: head)
       out.append(variant.head)
       out.append(logP: row.logP)
       out.append("\tNA\t")

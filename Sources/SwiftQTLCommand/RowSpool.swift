@@ -66,7 +66,7 @@ final class RowSpool: Sendable {
   }
 
   /// Calls `body` with every row in the order in which they came.
-  func forEach(_ body: (_ logP: Double, _ feature: Int, UnsafeRawBufferPointer) throws -> Void) throws {
+  func readRows(_ body: (_ logP: Double, _ feature: Int, UnsafeRawBufferPointer) throws -> Void) throws {
     try files.withLock { files in
       rewind(files.rows)
       var text: [UInt8] = []

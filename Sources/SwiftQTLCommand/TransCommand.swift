@@ -21,7 +21,7 @@ struct TransCommand: ParsableCommand {
 
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Tests") var test: TestOptions
-  @OptionGroup(title: "Output and resources") var run_: RunOptions
+  @OptionGroup(title: "Output and resources") var resources: RunOptions
 
   @Option(help: "Report pairs with p at most this.")
   var pvalThreshold = 1e-5
@@ -70,20 +70,20 @@ private struct TransRun {
   let files = OutputTransaction()
   let inputs: [Manifest.Input]
 
-  var out: String { command.run_.out }
+  var out: String { command.resources.out }
 
   init(_ command: TransCommand) throws {
     self.command = command
-    progress = Progress(quiet: command.run_.quiet)
+    progress = Progress(quiet: command.resources.quiet)
     study = try command.input.study(phenotypeRegions: false)
     for line in study.alignment { progress.note(line) }
-    table = try ResultTable(.trans, command.run_.format, study.features)
+    table = try ResultTable(.trans, command.resources.format, study.features)
     let extra = [command.excludePairs].compactMap(\.self)
     inputs = try Manifest.inputs(command.input.files(of: study) + extra)
   }
 
   func execute() throws {
-    let run = command.run_
+    let run = command.resources
     let scan = try makeScan()
     let hits = try files.open(out + ".trans.tsv.gz", compression: run.compression)
     let drops = try DropWriter(
@@ -101,9 +101,9 @@ private struct TransRun {
     let started = progress.elapsed
     let summary = try scan.run(
       in: study, execution: run.execution,
-      render: { RenderedBatch($0, table, spooled: spool != nil) },
+      render: { RenderedBatch($0, table, level: run.compressionLevel, spooled: spool != nil) },
       emit: { batch in
-        if let spool { try spool.append(batch.spooled) } else { try hits.append(batch.text) }
+        if let spool { try spool.append(batch.spooled) } else { try batch.write(to: hits) }
         try byVariant?.append(batch.bestText)
         try drops.append(batch.drops)
         progress.advance(tests: batch.tests, rows: batch.rowCount, fraction: batch.fractionRead)
@@ -151,7 +151,7 @@ private struct TransRun {
   private static func complete(_ hits: TableWriter, from spool: RowSpool, testCount: Int) throws {
     var buffer = RowBuffer(capacity: 1 << 17)
     try spool.withLogQ(testCount: testCount) { logQ in
-      try spool.forEach { logP, _, text in
+      try spool.readRows { logP, _, text in
         buffer.append(bytes: text)
         buffer.appendTab()
         buffer.append(logP: logQ(logP))
@@ -167,7 +167,7 @@ private struct TransRun {
 
   private func writeBestByPhenotype(_ summary: ScanSummary) throws {
     let writer = try files.open(
-      out + ".trans_best_by_phenotype.tsv.gz", compression: command.run_.compression)
+      out + ".trans_best_by_phenotype.tsv.gz", compression: command.resources.compression)
     try writer.append(bytes: table.headerLine())
     var buffer = RowBuffer()
     for row in summary.bestRows {
@@ -200,41 +200,5 @@ private struct TransRun {
       "\(c.rows) pairs among \(c.tests) tests (\(c.variants) variants × \(summary.traits) phenotypes, "
         + "\(c.excluded) pairs excluded) in \(Progress.duration(progress.elapsed)); written to \(out).trans.tsv.gz"
     )
-  }
-}
-
-/// A batch as text, made on the workers.
-struct RenderedBatch: Sendable {
-  var text = RowBuffer(capacity: 1 << 12)
-  var spooled = RowSpool.Batch()
-  var bestText = RowBuffer(capacity: 1 << 8)
-  var drops: [Drop]
-  var tests: Int
-  var rowCount: Int
-  var fractionRead: Double
-
-  init(_ batch: PairBatch, _ table: ResultTable, spooled isSpooled: Bool) {
-    drops = batch.drops
-    tests = batch.counts.tests
-    rowCount = batch.rows.count
-    fractionRead = batch.fractionRead
-    var current = -1
-    var variant = ResultTable.VariantText()
-    for row in batch.rows {
-      if row.variant != current {
-        current = row.variant
-        variant = table.text(of: batch.variants[current])
-      }
-      if isSpooled {
-        spooled.add(logP: row.logP, feature: row.feature) { table.append(row, variant, to: &$0) }
-      } else {
-        table.append(row, variant, to: &text)
-        text.appendNewline()
-      }
-    }
-    for row in batch.bestRows {
-      table.append(row, table.text(of: batch.bestVariants[row.variant]), to: &bestText)
-      bestText.appendNewline()
-    }
   }
 }

@@ -24,6 +24,20 @@ void sk_subtract_combination(double *x, int64_t width, const double *q, int64_t 
 // Σ_k (y[k] − r·x[k])².
 double sk_residual_sum(const double *x, const double *y, double r, int64_t n);
 
+// Counts and sums over the dosages x of one variant; NaN is missing.
+typedef struct {
+  int64_t observed, rounded1, rounded2;  // dosage < 0.5, < 1.5, the rest
+  int64_t above_half, below_one_and_half;
+  double sum, sum_above_half;
+} sk_dosage_counts;
+void sk_count_dosages(const float *x, int64_t n, sk_dosage_counts *out);
+
+// Σ (x[k] − mean)² over the observed.
+double sk_centered_squares(const float *x, double mean, int64_t n);
+
+// out[k] = x[k] − mean, 0 where missing.
+void sk_center_dosages(const float *x, double mean, int64_t n, double *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -146,7 +146,8 @@ enum CellSeparator {
     self = header.contains(0x09) ? .tab : .blanks
   }
 
-  /// The cells of a line, without blanks at their edges. An empty line has none.
+  /// The cells of a line, without blanks at their edges and without the double quotes that R's write.table puts around
+  /// words. An empty line has none.
   func cells(_ line: TextBytes) -> Cells {
     Cells(separator: self, rest: line, isDone: Self.isBlank(line))
   }
@@ -182,6 +183,9 @@ enum CellSeparator {
         if !isDone { cursor += 1 }
       }
       rest = TextBytes(start: cursor, count: end - cursor)
+      if last - first >= 2, first.pointee == 0x22, (last - 1).pointee == 0x22 {
+        return TextBytes(start: first + 1, count: last - first - 2)
+      }
       return TextBytes(start: first, count: last - first)
     }
   }

@@ -44,7 +44,7 @@ import Testing
     #expect(read.values.storage == [1, 2, 3, 4])
   }
 
-  @Test(arguments: ["geneid\tS1\tS2\n", "\tS1\tS2\n", "S1\tS2\n", "S1 S2\n"])
+  @Test(arguments: ["geneid\tS1\tS2\n", "\tS1\tS2\n", "S1\tS2\n", "S1 S2\n", "\"S1\" \"S2\"\n"])
   func matrixWithAndWithoutFirstHeaderCell(header: String) throws {
     let gap = header.contains("\t") ? "\t" : " "
     let path = try fixture.file(header + "g1\(gap)1\(gap)2\r\n" + "g2\(gap)3\(gap).\n")
