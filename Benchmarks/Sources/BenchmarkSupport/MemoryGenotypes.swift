@@ -1,4 +1,5 @@
 public import SwiftQTL
+internal import Synchronization
 
 /// Hard calls held in memory in the blocks a scan asks for: reading and decoding cost nothing.
 ///
@@ -10,6 +11,10 @@ public final class MemoryGenotypes: GenotypeSource {
   public var variantCount: Int? { variants.count }
   private let variants: [Variant]
   private let codes: [UInt8]
+  private let started = Mutex(0.0)
+
+  /// When the last pass asked for its first chunk (``Clock/wall()``): what comes before is preparation of the traits.
+  public var passStarted: Double { started.withLock { $0 } }
 
   /// - Parameter codes: samples × variants, sample-major within a variant: 0, 1, 2 copies of ALT, 3 missing.
   public init(sampleIDs: [String], variants: [Variant], codes: [UInt8]) {
@@ -31,7 +36,7 @@ public final class MemoryGenotypes: GenotypeSource {
           sampleCount: n, ordinals: Array(range), variants: Array(variants[range]),
           dosages: .hardCalls(Array(codes[range.lowerBound * n..<range.upperBound * n]))))
     }
-    return Stream(blocks)
+    return Stream(blocks) { [self] in started.withLock { $0 = Clock.wall() } }
   }
 
   private struct Chunk: GenotypeChunk {
@@ -42,13 +47,18 @@ public final class MemoryGenotypes: GenotypeSource {
   /// Calls are serialised by the scan, so the position needs no lock.
   private final class Stream: GenotypeStream, @unchecked Sendable {
     private let blocks: [Chunk]
+    private let onStart: () -> Void
     private var position = 0
 
-    init(_ blocks: [Chunk]) { self.blocks = blocks }
+    init(_ blocks: [Chunk], onStart: @escaping () -> Void) {
+      self.blocks = blocks
+      self.onStart = onStart
+    }
 
     var fractionRead: Double { Double(position) / Double(max(1, blocks.count)) }
 
     func nextChunk() -> (any GenotypeChunk)? {
+      if position == 0 { onStart() }
       guard position < blocks.count else { return nil }
       defer { position += 1 }
       return blocks[position]

@@ -71,3 +71,10 @@ public func fail(_ message: String) -> Never {
   note("benchmark: \(message)")
   exit(1)
 }
+
+/// The value behind `name` on the command line.
+public func option(_ name: String) -> String? {
+  let arguments = CommandLine.arguments
+  guard let index = arguments.firstIndex(of: name), index + 1 < arguments.count else { return nil }
+  return arguments[index + 1]
+}
