@@ -29,7 +29,7 @@ struct CisNominalCommand: ParsableCommand {
   func run() throws {
     let progress = Progress(quiet: resources.quiet)
     let study = try input.study(phenotypeRegions: true)
-    for line in study.alignment { progress.note(line) }
+    for line in study.alignment + study.genotypes.notes { progress.note(line) }
     let table = try ResultTable(.cis, resources.format, study.features)
     let inputs = try Manifest.inputs(input.files(of: study))
     let scan = CisScan(
@@ -37,6 +37,8 @@ struct CisNominalCommand: ParsableCommand {
       options: test.scanOptions(try input.selection(margin: window + longestFeature(study))))
 
     let files = OutputTransaction()
+    let interruption = Interruption(givingUp: files)
+    defer { withExtendedLifetime(interruption) {} }
     let path = resources.out + ".cis_nominal.tsv.gz"
     let index = resources.format == .swiftqtl ? TabixIndex(chromosomeColumn: 2, positionColumn: 3) : nil
     let pairs = try files.open(path, compression: resources.compression, index: index)

@@ -34,7 +34,8 @@ struct SimulateCommand: ParsableCommand {
   @Option(help: "Share of genotypes missing.") var missingGenotypes = 0.0
   @Option(help: "Share of phenotype values missing.") var missingPhenotypes = 0.0
   @Option(help: "Minimum minor allele frequency.") var maf = 0.01
-  @Option(help: "coalescent (linked) or independent.") var linkage = SimulationOptions.Linkage.coalescent
+  @Option(help: "coalescent (linked) or none (independent variants).") var linkage = SimulationOptions.Linkage
+    .coalescent
   @Flag(help: "No progress on standard error.") var quiet = false
 
   func run() throws {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dispatch
 import Glibc
 import SwiftQTL
 
@@ -44,6 +45,29 @@ struct SwiftQTLCommand: ParsableCommand {
 struct CisCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cis", abstract: "Variants near each gene.", subcommands: [CisNominalCommand.self])
+}
+
+/// Gives up a run's outputs when the process is interrupted, so that no temporary file stays behind.
+///
+/// Keep it as long as the outputs are open.
+final class Interruption {
+  private let sources: [any DispatchSourceSignal]
+
+  init(givingUp files: OutputTransaction) {
+    let queue = DispatchQueue(label: "interruption")
+    sources = [SIGINT, SIGTERM, SIGHUP].map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+      source.setEventHandler {
+        files.abort()
+        _exit(128 + number)
+      }
+      source.resume()
+      return source
+    }
+  }
+
+  deinit { for source in sources { source.cancel() } }
 }
 
 /// Writes a line to standard error.

@@ -75,8 +75,9 @@ private struct TransRun {
   init(_ command: TransCommand) throws {
     self.command = command
     progress = Progress(quiet: command.resources.quiet)
-    study = try command.input.study(phenotypeRegions: false)
-    for line in study.alignment { progress.note(line) }
+    study = try command.input.study(
+      phenotypeRegions: false, sharingChromosomes: !command.noExcludeCis)
+    for line in study.alignment + study.genotypes.notes { progress.note(line) }
     table = try ResultTable(.trans, command.resources.format, study.features)
     let extra = [command.excludePairs].compactMap(\.self)
     inputs = try Manifest.inputs(command.input.files(of: study) + extra)
@@ -85,6 +86,8 @@ private struct TransRun {
   func execute() throws {
     let run = command.resources
     let scan = try makeScan()
+    let interruption = Interruption(givingUp: files)
+    defer { withExtendedLifetime(interruption) {} }
     let hits = try files.open(out + ".trans.tsv.gz", compression: run.compression)
     let drops = try DropWriter(
       files.open(out + ".drops.tsv.gz", compression: .bgzf(level: run.compressionLevel)))
@@ -133,7 +136,7 @@ private struct TransRun {
     return TransScan(
       threshold: try threshold(), exclusion: exclusion,
       options: command.test.scanOptions(try command.input.selection()), reportsBest: command.best,
-      countsAllP: command.histogram == .full)
+      countsAllP: command.histogram == .full, seed: command.resources.seed)
   }
 
   /// Bonferroni's threshold needs the number of tests beforehand: all variants × all phenotypes, an upper bound of those performed.
@@ -187,7 +190,7 @@ private struct TransRun {
     while rank <= sample.count {
       buffer.append(number: rank)
       buffer.append(number: -log10(Double(rank) / Double(sample.count + 1)))
-      buffer.append(max(0, sample[rank - 1] / -2.302585092994046))
+      buffer.append(LogP.negLog10(sample[rank - 1]))
       buffer.appendNewline()
       rank = max(rank + 1, Int(Double(rank) * 1.015))
     }
