@@ -20,7 +20,8 @@ public enum Gemm {
   public static var core: String { BLAS.coreName }
   public static var configuration: String { BLAS.configuration }
 
-  /// Makes operands of one shape once; each call of the closure times products for `seconds` or longer and returns GFLOP/s.
+  /// Makes operands of one shape once; each call of the closure times products for `seconds` or longer and returns GFLOP per
+  /// second of CPU time, which other work on the machine disturbs less than the time by the clock.
   public static func probe(_ shape: Shape, seconds: Double = 0.25) -> () -> Double {
     BLAS.useSingleThread()
     let z = [Float](repeating: 0.5, count: shape.inner * shape.traits)
@@ -28,13 +29,13 @@ public enum Gemm {
     var c = [Float](repeating: 0, count: shape.traits * shape.variants)
     return {
       var (calls, elapsed) = (0, 0.0)
-      let started = Clock.wall()
+      let started = Clock.cpu()
       repeat {
         BLAS.multiplyTransposed(
           rows: shape.traits, columns: shape.variants, inner: shape.inner, z, shape.inner, g, shape.inner,
           into: &c, shape.traits)
         calls += 1
-        elapsed = Clock.wall() - started
+        elapsed = Clock.cpu() - started
       } while elapsed < seconds
       return Double(calls) * shape.flops / elapsed * 1e-9
     }

@@ -13,7 +13,7 @@ public final class MemoryGenotypes: GenotypeSource {
   private let codes: [UInt8]
   private let started = Mutex(0.0)
 
-  /// When the last pass asked for its first chunk (``Clock/wall()``): what comes before is preparation of the traits.
+  /// When the last pass asked for its first chunk (``Clock/cpu()``): what comes before is preparation of the traits.
   public var passStarted: Double { started.withLock { $0 } }
 
   /// - Parameter codes: samples × variants, sample-major within a variant: 0, 1, 2 copies of ALT, 3 missing.
@@ -36,7 +36,7 @@ public final class MemoryGenotypes: GenotypeSource {
           sampleCount: n, ordinals: Array(range), variants: Array(variants[range]),
           dosages: .hardCalls(Array(codes[range.lowerBound * n..<range.upperBound * n]))))
     }
-    return Stream(blocks) { [self] in started.withLock { $0 = Clock.wall() } }
+    return Stream(blocks) { [self] in started.withLock { $0 = Clock.cpu() } }
   }
 
   private struct Chunk: GenotypeChunk {

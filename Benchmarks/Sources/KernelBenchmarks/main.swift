@@ -1,4 +1,4 @@
-// What the inner loops reach on one core. Prints Markdown.
+// What the inner loops reach on one core, by CPU time. Prints Markdown.
 // Usage: KernelBenchmarks [--repetitions 7] [--plink PREFIX] [--vcf FILE]
 import BenchmarkSupport
 import SwiftQTL

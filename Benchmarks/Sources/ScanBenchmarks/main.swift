@@ -51,11 +51,12 @@ func trans() {
   header(
     "\(samples) × \(variants) × \(genes), \(threads) threads", "wall s: median (range)", "CPU s",
     "peak memory",
-    "GFLOP/s", "% of \(threads) × sgemm")
+    "GFLOP/s", "% of \(threads) × sgemm", "% of sgemm by CPU time")
   row(
     "swiftqtl trans, PLINK files", seconds(costs), used.cpu, used.memory, fixed(rate, 1),
-    fixed(100 * rate / (Double(threads) * median(peaks)), 1))
-  row("sgemm, one core, \(shape.traits) × \(shape.variants)", "", "", "", spread(peaks, 1), "")
+    fixed(100 * rate / (Double(threads) * median(peaks)), 1),
+    fixed(100 * flops / median(costs.map(\.cpu)) / median(peaks), 1))
+  row("sgemm, one core, \(shape.traits) × \(shape.variants)", "", "", "", spread(peaks, 1), "", "")
 }
 
 /// Cis nominal on GEUVADIS chromosome 22 with FastQTL in turns; both without a frequency filter, so with the same pairs.
