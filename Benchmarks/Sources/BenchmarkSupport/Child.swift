@@ -2,7 +2,7 @@ internal import Glibc
 
 /// Runs a program to its end and says what it took, as the kernel counted it. Its output goes to `log`.
 ///
-/// The kernel starts a child's peak memory at what this process holds at the moment: keep that small.
+/// The kernel starts a child's peak memory at this process's own peak: keep that small.
 public func runChild(_ arguments: [String], log: String) -> Cost {
   var actions = posix_spawn_file_actions_t()
   posix_spawn_file_actions_init(&actions)

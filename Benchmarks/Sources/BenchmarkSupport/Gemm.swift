@@ -41,14 +41,14 @@ public enum Gemm {
     }
   }
 
-  /// The fastest shape among all pairs of `edges`, by the better of two timings each.
+  /// The fastest shape of all combinations, by the better of two timings each.
   public static func best(
-    inner: Int, edges: [Int], report: (Shape, Double) -> Void = { _, _ in }
+    inner: Int, traits: [Int], variants: [Int], report: (Shape, Double) -> Void = { _, _ in }
   ) -> Shape {
-    precondition(!edges.isEmpty)
-    var best = (shape: Shape(traits: edges[0], variants: edges[0], inner: inner), rate: 0.0)
-    for traits in edges {
-      for variants in edges {
+    precondition(!traits.isEmpty && !variants.isEmpty)
+    var best = (shape: Shape(traits: traits[0], variants: variants[0], inner: inner), rate: 0.0)
+    for traits in traits {
+      for variants in variants {
         let shape = Shape(traits: traits, variants: variants, inner: inner)
         let probe = probe(shape, seconds: 0.1)
         _ = probe()  // touches the memory

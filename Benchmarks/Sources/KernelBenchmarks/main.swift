@@ -9,7 +9,8 @@ let samples = 1_000
 /// sgemm over shapes; returns the fastest.
 func products() -> Gemm.Shape {
   header("sgemm, \(samples) samples: traits", "variants", "GFLOP/s")
-  return Gemm.best(inner: samples, edges: [256, 512, 1_000, 2_000, 5_000]) { shape, rate in
+  let edges = [256, 512, 1_000, 2_000, 5_000]
+  return Gemm.best(inner: samples, traits: edges, variants: edges) { shape, rate in
     row("\(shape.traits)", "\(shape.variants)", fixed(rate, 1))
   }
 }
