@@ -43,14 +43,14 @@ let package = Package(
     .target(name: "CSpecialFunctions"),
   ]
     + module("LinearAlgebra", ["COpenBLAS", "CLAPACKE"])
-    + module("Distributions", ["CSpecialFunctions"])
+    + module("Distributions", ["CSpecialFunctions", "CText"])
     + module("StudyData", ["LinearAlgebra"])
     + module("StudyIO", ["StudyData", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
     + module("MultipleTesting", ["Distributions"])
     + module(
       "Association",
       ["StudyData", "LinearAlgebra", "Distributions", "MultipleTesting", "CScanKernels"])
-    + module("Simulation", ["StudyData", "StudyIO", "Distributions"])
+    + module("Simulation", ["StudyData", "StudyIO", "Distributions", "LinearAlgebra"])
     + [
       .target(
         name: "SwiftQTL",

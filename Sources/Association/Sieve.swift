@@ -43,8 +43,9 @@ struct Sieve: Sendable {
 
   /// Samples summed in one BLAS call: beyond it the block-wise sum has the smaller bound.
   private static let innerBlock = 1024
-  /// Traits per tile: 512 × 512 fp32 results (1 MB) stay in a core's second-level cache for the comparison.
-  static let tileTraits = 512
+  /// Traits per tile. With blocks of 512 variants OpenBLAS comes within 6 % of its best rate, and the comparison that follows finds
+  /// the 2.6 MB of results in a second- or third-level cache.
+  static let tileTraits = 1280
 
   var count: Int { order.count }
   var largestR: Double { criticalR.max() ?? 1 }

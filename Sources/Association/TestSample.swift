@@ -3,35 +3,45 @@ internal import Synchronization
 
 /// A deterministic sample of the tests, for π₀ and QQ plots: the variants with the smallest hashes, some traits of each.
 ///
-/// Whole variants are drawn because a variant's fp64 residual is the costly part; traits are drawn by hash too. Variants are numerous,
-/// so drawing about 16,000 of them costs little precision against independent pairs. Which pairs are drawn depends on ordinals
+/// Whole variants are drawn because a variant's fp64 residual is costly, and neighbours share their traits because those then stay
+/// in cache. Variants are numerous: about 16,000 of them with 64 traits each say nearly as much as 10⁶ independent pairs. Which pairs are drawn depends on ordinals
 /// only: not on threads, blocks or back end.
 final class TestSample: Sendable {
   static let variantCount = 15_625
   static let traitsPerVariant = 64
-  private static let seed: UInt64 = 0x5EED
+  /// Variants with the same ordinal up to this many bits draw the same traits.
+  private static let groupBits = 9
+  private let seed: UInt64
 
   private struct State {
     var threshold = UInt64.max
     var drawn: [(hash: UInt64, logP: [Double])] = []
   }
   private let state = Mutex(State())
-  private let limit = Atomic<UInt64>(.max)
+  private let limit: Atomic<UInt64>
+
+  /// - Parameter variantCount: of the source, where it is known: then most variants that will not stay are never evaluated. The
+  ///   sample is the same either way as long as the filters keep a third of the variants.
+  init(seed: UInt64, variantCount: Int?) {
+    self.seed = seed
+    let share = variantCount.map { 3 * Double(Self.variantCount) / Double(max(1, $0)) } ?? 1
+    limit = Atomic(share < 1 ? UInt64(share * 0x1p64) : .max)
+  }
 
   /// Whether the variant may still be in the sample (it is, unless enough smaller hashes turn up).
   func admits(_ ordinal: Int) -> Bool {
-    Self.hash(ordinal, -1) <= limit.load(ordering: .relaxed)
+    hash(ordinal, -1) <= limit.load(ordering: .relaxed)
   }
 
   /// The traits drawn for the variant, ascending, without repeats.
-  static func traits(_ ordinal: Int, of count: Int, into out: inout [Int32]) {
+  func traits(_ ordinal: Int, of count: Int, into out: inout [Int32]) {
     out.removeAll(keepingCapacity: true)
-    if count <= traitsPerVariant {
+    if count <= Self.traitsPerVariant {
       out.append(contentsOf: 0..<Int32(count))
       return
     }
-    for k in 0..<traitsPerVariant {
-      out.append(Int32(hash(ordinal, k).multipliedFullWidth(by: UInt64(count)).high))
+    for k in 0..<Self.traitsPerVariant {
+      out.append(Int32(hash(ordinal >> Self.groupBits, k).multipliedFullWidth(by: UInt64(count)).high))
     }
     out.sort()
     var last: Int32 = -1
@@ -44,7 +54,7 @@ final class TestSample: Sendable {
   func add(_ sampled: [(ordinal: Int, logP: [Double])]) {
     guard !sampled.isEmpty else { return }
     state.withLock { state in
-      state.drawn += sampled.map { (Self.hash($0.ordinal, -1), $0.logP) }
+      state.drawn += sampled.map { (hash($0.ordinal, -1), $0.logP) }
       if state.drawn.count >= 2 * Self.variantCount { limit.store(Self.trim(&state), ordering: .relaxed) }
     }
   }
@@ -63,7 +73,7 @@ final class TestSample: Sendable {
     return state.drawn[variantCount - 1].hash
   }
 
-  private static func hash(_ ordinal: Int, _ k: Int) -> UInt64 {
+  private func hash(_ ordinal: Int, _ k: Int) -> UInt64 {
     pairHash(seed: seed, UInt64(bitPattern: Int64(ordinal)), UInt64(bitPattern: Int64(k)))
   }
 }

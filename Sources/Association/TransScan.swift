@@ -47,10 +47,12 @@ public struct TransScan: Sendable {
   public var reportsBest: Bool
   /// Also count all p in 20 bins.
   public var countsAllP: Bool
+  /// Of the draw of tests for ``ScanSummary/sampledLogP``.
+  public var seed: UInt64
 
   public init(
     threshold: Double = 1e-5, exclusion: CisExclusion = .init(), options: ScanOptions = .init(),
-    reportsBest: Bool = false, countsAllP: Bool = false
+    reportsBest: Bool = false, countsAllP: Bool = false, seed: UInt64 = 1
   ) {
     precondition(threshold > 0 && threshold <= 1)
     logThreshold = threshold == 1 ? 0 : log(threshold)
@@ -58,6 +60,7 @@ public struct TransScan: Sendable {
     self.options = options
     self.reportsBest = reportsBest
     self.countsAllP = countsAllP
+    self.seed = seed
   }
 
   /// All hits in memory.
@@ -103,6 +106,7 @@ public struct TransScan: Sendable {
         plan.sample.add(block.sampled)
         try emit(rendered)
       })
+    try Self.checkAnyTested(totals.withLock { $0.counts }, study)
     return totals.withLock { totals in
       var summary = ScanSummary(prepared)
       summary.counts = totals.counts
@@ -117,6 +121,16 @@ public struct TransScan: Sendable {
       }
       return summary
     }
+  }
+
+  /// An empty table must mean that nothing is significant, never that nothing was tested.
+  private static func checkAnyTested(_ counts: ScanCounts, _ study: Study) throws(StudyError) {
+    guard counts.tests == 0 else { return }
+    throw StudyError(
+      .inconsistent, file: study.genotypes.path,
+      "nothing was tested: \(counts.variants) variants were admitted, \(counts.droppedVariants) dropped, "
+        + "\(counts.excluded) pairs excluded",
+      remedy: "check --region, --extract, the filters and the cis exclusion")
   }
 
   private func checkMemory(_ prepared: PreparedStudy, _ execution: Execution) throws(StudyError) {

@@ -17,13 +17,14 @@ struct TransPlan: Sendable {
   let columnOf: [Int32]
   /// Trait (panel index) of each feature of the study; -1 where it is not analysed.
   let traitOfFeature: [Int32]
-  let sample = TestSample()
+  let sample: TestSample
 
   var traits: TraitPanel { prepared.traits }
 
   init(_ scan: TransScan, _ study: Study, _ prepared: PreparedStudy) {
     self.scan = scan
     self.prepared = prepared
+    sample = TestSample(seed: scan.seed, variantCount: study.genotypes.variantCount)
     let traits = prepared.traits
     let alternative = scan.options.alternative
     sieve = Sieve(
@@ -269,7 +270,7 @@ final class TransWorker {
   private func draw(_ v: Int, _ panel: VariantPanel, _ out: inout TransBlock) {
     guard load(v, panel) else { return }
     let ordinal = panel.variants[v].ordinal
-    TestSample.traits(ordinal, of: plan.traits.count, into: &candidates)
+    plan.sample.traits(ordinal, of: plan.traits.count, into: &candidates)
     removeExcluded()
     rows.removeAll(keepingCapacity: true)
     _ = candidates.withUnsafeBufferPointer { evaluator.evaluate($0, variant: 0, into: &rows) }

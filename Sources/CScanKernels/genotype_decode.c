@@ -1,8 +1,6 @@
 #include "genotype_decode.h"
 
-#include <limits.h>
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
 enum { missing_code = 3 };
@@ -87,46 +85,6 @@ static inline const uint8_t *subfield(const uint8_t *p, const uint8_t *end, int6
   return p;
 }
 
-gd_result gd_vcf_dosages(const uint8_t *text, int64_t length, int64_t field, int64_t columns, float *out) {
-  const uint8_t *p = text, *const end = text + length;
-  for (int64_t column = 0;; column++) {
-    if (column == columns) return fault(gd_too_many_cells, column, text, p, p);
-    // Most cells of imputed data are one digit.
-    if (field == 0 && end - p >= 2 && p[1] == '\t' && (uint8_t)(p[0] - '0') <= 2) {
-      out[column] = (float)(p[0] - '0');
-      p += 2;
-      continue;
-    }
-    const uint8_t *cell = p;
-    p = subfield(p, end, field);
-    if (!p) {
-      out[column] = NAN;
-      p = cell_end(cell, end, '\t');
-    } else {
-      double value;
-      const uint8_t *behind = decimal(p, end, &value);
-      if (behind && (behind == end || *behind == '\t' || *behind == ':')) {
-        if (!dosage(value, &out[column]))
-          return fault(gd_out_of_range, column, text, cell, cell_end(cell, end, '\t'));
-        p = behind;
-      } else {
-        behind = p;
-        while (behind < end && *behind != '\t' && *behind != ':') behind++;
-        if (!(behind - p == 1 && *p == '.') && !is_nan_word(p, behind))
-          return fault(gd_not_a_number, column, text, cell, cell_end(cell, end, '\t'));
-        out[column] = NAN;
-        p = behind;
-      }
-      if (p < end && *p == ':') p = cell_end(p, end, '\t');
-    }
-    if (p == end) {
-      if (column + 1 < columns) return fault(gd_too_few_cells, column + 1, text, end, end);
-      return (gd_result){0};
-    }
-    p++;
-  }
-}
-
 // One genotype call at *at; moves *at behind it.
 static int32_t call(const uint8_t **at, const uint8_t *end, uint8_t *out) {
   const uint8_t *p = *at;
@@ -155,6 +113,55 @@ static int32_t call(const uint8_t **at, const uint8_t *end, uint8_t *out) {
   if (other) return gd_other_allele;
   *out = missing ? missing_code : (uint8_t)(count == 1 ? 2 * sum : sum);
   return gd_ok;
+}
+
+// The dosage of a cell without one: its call where it has one, else missing.
+static int32_t dosage_from_call(const uint8_t *cell, const uint8_t *end, float *out) {
+  uint8_t code = missing_code;
+  int32_t status = call(&cell, end, &code);
+  *out = code == missing_code ? NAN : (float)code;
+  return status;
+}
+
+gd_result gd_vcf_dosages(const uint8_t *text, int64_t length, int64_t field, bool has_calls, int64_t columns, float *out) {
+  const uint8_t *p = text, *const end = text + length;
+  for (int64_t column = 0;; column++) {
+    if (column == columns) return fault(gd_too_many_cells, column, text, p, p);
+    // Most cells of imputed data are one digit.
+    if (field == 0 && end - p >= 2 && p[1] == '\t' && (uint8_t)(p[0] - '0') <= 2) {
+      out[column] = (float)(p[0] - '0');
+      p += 2;
+      continue;
+    }
+    const uint8_t *cell = p;
+    p = subfield(p, end, field);
+    bool missing = !p;
+    if (p) {
+      double value;
+      const uint8_t *behind = decimal(p, end, &value);
+      if (behind && (behind == end || *behind == '\t' || *behind == ':')) {
+        if (!dosage(value, &out[column]))
+          return fault(gd_out_of_range, column, text, cell, cell_end(cell, end, '\t'));
+      } else {
+        behind = p;
+        while (behind < end && *behind != '\t' && *behind != ':') behind++;
+        missing = (behind - p == 1 && *p == '.') || is_nan_word(p, behind);
+        if (!missing) return fault(gd_not_a_number, column, text, cell, cell_end(cell, end, '\t'));
+      }
+      p = behind;
+    }
+    if (missing) {
+      out[column] = NAN;
+      int32_t status = has_calls ? dosage_from_call(cell, end, &out[column]) : gd_ok;
+      if (status != gd_ok) return fault(status, column, text, cell, cell_end(cell, end, '\t'));
+    }
+    if (!p || (p < end && *p == ':')) p = cell_end(cell, end, '\t');
+    if (p == end) {
+      if (column + 1 < columns) return fault(gd_too_few_cells, column + 1, text, end, end);
+      return (gd_result){0};
+    }
+    p++;
+  }
 }
 
 gd_result gd_vcf_calls(const uint8_t *text, int64_t length, int64_t field, int64_t columns, uint8_t *out) {
@@ -251,6 +258,12 @@ int32_t gd_bcf_calls(const int32_t *alleles, int64_t ploidy, int64_t columns, ui
     out[column] = missing || count == 0 ? missing_code : (uint8_t)(count == 1 ? 2 * sum : sum);
   }
   return gd_ok;
+}
+
+void gd_fill_from_calls(float *values, const uint8_t *calls, int64_t columns) {
+  for (int64_t column = 0; column < columns; column++) {
+    if (isnan(values[column]) && calls[column] != missing_code) values[column] = calls[column];
+  }
 }
 
 int64_t gd_check_dosages(float *values, int64_t columns) {

@@ -1,4 +1,4 @@
-/// A 64-bit hash of a pair under a seed, to draw pairs deterministically: uniform over seeds, no state.
+/// A 64-bit hash of an ordered pair under a seed, to draw a deterministic sample of pairs: a few nanoseconds, no state.
 ///
 /// - Source: the finaliser of Steele, Lea & Flood 2014 (SplitMix64), doi:10.1145/2660193.2660195.
 public func pairHash(seed: UInt64, _ a: UInt64, _ b: UInt64) -> UInt64 {

@@ -25,13 +25,17 @@ public struct Study: Sendable {
 
   /// Joins the three by sample id.
   ///
+  /// - Parameters:
+  ///   - keep: only these samples; nil keeps all that are in every file.
+  ///   - requiringSharedChromosome: whether disjoint chromosome names are an error, as they are wherever near and far pairs are
+  ///     told apart.
   /// - Missing: NaN phenotypes are kept (each trait is analysed on its observed samples); NaN covariates are refused.
   /// - Throws: ``StudyError`` of kind `inconsistent` when no sample (or no chromosome, where both sides name them) is
   ///   shared, `malformed` when a covariate is missing for an analysed sample.
   /// - Complexity: O(samples × (features + covariates)).
   public init(
     genotypes: any GenotypeSource, phenotypes: Phenotypes, covariates: Covariates? = nil,
-    restrictedTo keep: Set<String>? = nil
+    restrictedTo keep: Set<String>? = nil, requiringSharedChromosome: Bool = true
   ) throws(StudyError) {
     var shared = Set(genotypes.sampleIDs).intersection(phenotypes.sampleIDs)
     guard !shared.isEmpty else {
@@ -94,7 +98,7 @@ public struct Study: Sendable {
     self.phenotypes = phenotypes.values.selectingRows(phenotypeRows)
     self.drops = drops + phenotypes.drops
     self.alignment = alignment
-    try Self.checkChromosomes(genotypes, phenotypes)
+    if requiringSharedChromosome { try Self.checkChromosomes(genotypes, phenotypes) }
   }
 
   private static func checkChromosomes(_ genotypes: any GenotypeSource, _ phenotypes: Phenotypes)

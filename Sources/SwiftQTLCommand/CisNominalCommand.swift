@@ -7,10 +7,11 @@ struct CisNominalCommand: ParsableCommand {
     commandName: "nominal",
     abstract: "Test every variant within a window of each phenotype; all pairs are written.",
     discussion: """
-      Writes OUT.cis_nominal.tsv.gz, ordered by variant and indexed by tabix (own format, sorted genotypes).
+      Writes OUT.cis_nominal.tsv.gz, ordered by variant and, in our own format, indexed for tabix.
 
       EXAMPLE
-        swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS --phenotypes expression.bed.gz --out study
+        swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS \\
+          --phenotypes expression.bed.gz --out study
         tabix study.cis_nominal.tsv.gz 22:17000000-17100000
       """)
 
@@ -29,7 +30,7 @@ struct CisNominalCommand: ParsableCommand {
   func run() throws {
     let progress = Progress(quiet: resources.quiet)
     let study = try input.study(phenotypeRegions: true)
-    for line in study.alignment { progress.note(line) }
+    for line in study.alignment + study.genotypes.notes { progress.note(line) }
     let table = try ResultTable(.cis, resources.format, study.features)
     let inputs = try Manifest.inputs(input.files(of: study))
     let scan = CisScan(
@@ -37,6 +38,8 @@ struct CisNominalCommand: ParsableCommand {
       options: test.scanOptions(try input.selection(margin: window + longestFeature(study))))
 
     let files = OutputTransaction()
+    let interruption = Interruption(givingUp: files)
+    defer { withExtendedLifetime(interruption) {} }
     let path = resources.out + ".cis_nominal.tsv.gz"
     let index = resources.format == .swiftqtl ? TabixIndex(chromosomeColumn: 2, positionColumn: 3) : nil
     let pairs = try files.open(path, compression: resources.compression, index: index)

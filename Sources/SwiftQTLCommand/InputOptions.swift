@@ -26,7 +26,9 @@ struct InputOptions: ParsableArguments {
   @Option(help: ArgumentHelp("A text file that names one genotype file per line.", valueName: "file"))
   var genotypeList: String?
 
-  @Option(help: "VCF/BCF: use GT or DS (default: DS where the header declares it).")
+  @Option(
+    help: ArgumentHelp(
+      "VCF/BCF: what to read (default: DS where the header declares it).", valueName: "field"))
   var dosageField: DosageField?
 
   @Option(help: ArgumentHelp("Text dosages: positions of the variants (id, chr, pos).", valueName: "file"))
@@ -56,16 +58,17 @@ struct InputOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Only these phenotypes (one id per line).", valueName: "file"))
   var genes: String?
 
-  @Option(help: "VCF/BCF: minimum imputation quality.")
+  @Option(help: ArgumentHelp("VCF/BCF: minimum imputation quality.", valueName: "quality"))
   var minInfo: Double?
 
-  @Option(help: "VCF/BCF: the INFO field that --min-info reads.")
+  @Option(help: ArgumentHelp("VCF/BCF: the INFO field that --min-info reads.", valueName: "name"))
   var infoField = "INFO"
 
   func validate() throws {
     if genotypes.isEmpty && genotypeList == nil {
       throw ValidationError("--genotypes (or --genotype-list) is required.")
     }
+    if let minInfo, !minInfo.isFinite { throw ValidationError("--min-info must be a number.") }
   }
 
   var paths: [String] {
@@ -78,7 +81,7 @@ struct InputOptions: ParsableArguments {
   /// Phenotypes first: they are small and name the samples; then the genotypes' header; then the join.
   ///
   /// - Parameter phenotypeRegions: whether `--region` also picks the phenotypes.
-  func study(phenotypeRegions: Bool) throws(StudyError) -> Study {
+  func study(phenotypeRegions: Bool, sharingChromosomes: Bool = true) throws(StudyError) -> Study {
     let regions = try parsedRegions()
     let wantedGenes = try genes.map { (path) throws(StudyError) in try IDListFile.read(path) }
     let keep = try samples.map { (path) throws(StudyError) in try IDListFile.read(path) }
@@ -90,7 +93,8 @@ struct InputOptions: ParsableArguments {
       try CovariateFile.read(path, sampleIDs: Set(table.sampleIDs))
     }
     return try Study(
-      genotypes: source, phenotypes: table, covariates: covariateTable, restrictedTo: keep)
+      genotypes: source, phenotypes: table, covariates: covariateTable, restrictedTo: keep,
+      requiringSharedChromosome: sharingChromosomes)
   }
 
   func parsedRegions() throws(StudyError) -> [GenomicRegion] {
@@ -121,28 +125,29 @@ struct InputOptions: ParsableArguments {
 
 /// Which variants are tested and how.
 struct TestOptions: ParsableArguments {
-  @Option(help: "Minimum minor allele frequency among the analysed samples.")
+  @Option(
+    help: ArgumentHelp("Minimum minor allele frequency among the analysed samples.", valueName: "share"))
   var maf = 0.01
 
-  @Option(help: "Minimum minor allele count among the analysed samples.")
+  @Option(help: ArgumentHelp("Minimum minor allele count among the analysed samples.", valueName: "count"))
   var mac = 0.0
 
-  @Option(help: "Maximum share of samples without a genotype.")
+  @Option(help: ArgumentHelp("Maximum share of samples without a genotype.", valueName: "share"))
   var maxMissing = 0.05
 
-  @Option(help: "Minimum Hardy-Weinberg p (exact test).")
+  @Option(help: ArgumentHelp("Minimum Hardy-Weinberg p (exact test).", valueName: "p"))
   var hwe = 0.0
 
   @Flag(help: "Rank-based inverse normal transform of each phenotype: quantile of (rank - 0.5)/n.")
   var normal = false
 
-  @Option(help: "two-sided, greater or less.")
+  @Option(help: ArgumentHelp("The alternative to beta = 0.", valueName: "side"))
   var alternative = Alternative.twoSided
 
   @Option(
-    help:
-      "Where windows start and end: tss, interval, or automatic (interval if any feature is longer than 1 base)."
-  )
+    help: ArgumentHelp(
+      "What windows surround: the start site, the whole interval, or (automatic) the interval if any phenotype is longer than 1 base.",
+      valueName: "place"))
   var windowFrom = WindowAnchor.automatic
 
   func validate() throws {
@@ -168,22 +173,28 @@ struct RunOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Prefix of all output files.", valueName: "prefix"))
   var out: String
 
-  @Option(help: "Columns of the result table: swiftqtl, or exactly those of tensorqtl, fastqtl or qtltools.")
+  @Option(
+    help: ArgumentHelp(
+      "Columns of the result table: ours, or exactly those of another tool.", valueName: "tool"))
   var format = TableFormat.swiftqtl
 
-  @Option(help: "Compression level of the tables, 0 to 9.")
-  var compressionLevel = 6
+  @Option(
+    help: ArgumentHelp(
+      "Compression of the tables, 0 to 9 (6 is a tenth smaller and half as fast).", valueName: "level"))
+  var compressionLevel = 1
 
-  @Option(help: "Worker threads (default: the cores this process may use).")
+  @Option(help: ArgumentHelp("Worker threads (default: the cores this process may use).", valueName: "n"))
   var threads: Int?
 
-  @Option(help: "Memory the scan may take, e.g. 8G (default: three quarters of the machine's).")
+  @Option(
+    help: ArgumentHelp(
+      "Memory the scan may take, e.g. 8G (default: three quarters of the machine's).", valueName: "size"))
   var memory: MemorySize?
 
-  @Option(help: "automatic or blas.")
+  @Option(help: ArgumentHelp("How pairs are screened; results do not depend on it.", valueName: "name"))
   var backend = ScanBackend.automatic
 
-  @Option(help: "Seed of everything drawn at random.")
+  @Option(help: ArgumentHelp("Seed of everything drawn at random.", valueName: "n"))
   var seed: UInt64 = 20_190_304
 
   @Flag(help: "No progress on standard error.")
@@ -220,7 +231,8 @@ struct MemorySize: ExpressibleByArgument {
       shift = unit
       text.removeLast()
     }
-    guard let value = Double(text), value > 0, value * Double(1 << shift) < 0x1p62 else { return nil }
+    guard let value = Double(text), value * Double(1 << shift) >= 1, value * Double(1 << shift) < 0x1p62
+    else { return nil }
     bytes = Int(value * Double(1 << shift))
   }
 }

@@ -72,7 +72,7 @@ struct Manifest: Encodable {
       perfectFits: c.perfectFits)
     self.drops = drops
     self.inputs = inputs
-    alignment = study.alignment
+    alignment = study.alignment + study.genotypes.notes
     seed = run.seed
     backend = summary.backend
     blas = BLAS.configuration
@@ -83,12 +83,10 @@ struct Manifest: Encodable {
     histogram = summary.histogram.isEmpty ? nil : summary.histogram
     peakResidentBytes = Machine.peakResident()
     if !summary.sampledLogP.isEmpty {
-      let n = summary.sampledLogP.count
-      let above = summary.sampledLogP.lazy.filter { exp($0) > 0.5 }.count
-      let share = Double(above) / Double(n)
+      let proportion = NullProportion(logP: summary.sampledLogP)
       null = Null(
-        pi0: min(1, share / 0.5), standardError: (share * (1 - share) / Double(n)).squareRoot() / 0.5,
-        sampledTests: n)
+        pi0: proportion.estimate, standardError: proportion.standardError,
+        sampledTests: summary.sampledLogP.count)
     }
   }
 

@@ -75,6 +75,6 @@ final class Progress: Sendable {
     let (scaled, unit) =
       x >= 1e9 ? (x / 1e9, "G") : x >= 1e6 ? (x / 1e6, "M") : x >= 1e3 ? (x / 1e3, "k") : (x, "")
     let tenths = Int((scaled * 10).rounded())
-    return "\(tenths / 10).\(tenths % 10) \(unit)"
+    return "\(tenths / 10).\(tenths % 10)" + (unit.isEmpty ? "" : " " + unit)
   }
 }

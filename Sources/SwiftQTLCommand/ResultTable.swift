@@ -1,5 +1,4 @@
 import ArgumentParser
-import Glibc
 import SwiftQTL
 
 /// Columns of a result table.
@@ -91,7 +90,7 @@ struct ResultTable: Sendable {
       text.tail.append(number: s.minorAlleleSamples)
       // tensorQTL truncates the carriers' dosage sum.
       let carried = Int(s.carrierSum)
-      text.tail.append(number: s.altIsMinor ? carried : 2 * s.sampleCount - carried)
+      text.tail.append(number: s.altIsMinor ? carried : 2 * s.observed - carried)
     case .tensorqtl:
       text.head.append(cells: variant.id)
       text.tail.append(s.alleleFrequency)
@@ -102,7 +101,8 @@ struct ResultTable: Sendable {
       let (ref, alt) = (2 * n0 + n1, n1 + 2 * n2)
       text.tail.append(number: ref >= alt ? n1 + n2 : n0 + n1)
       text.tail.append(number: min(ref, alt))
-      text.tail.append(number: Double(min(ref, alt)) / Double(ref + alt), precision: 6)
+      // FastQTL divides in single precision, which shows in the last of its six digits.
+      text.tail.append(number: Double(Float(min(ref, alt)) / Float(ref + alt)), precision: 6)
     case .qtltools where scan == .cis:
       text.head.append(cells: variant.id, variant.chromosome)
       text.head.append(number: variant.position)
@@ -126,7 +126,7 @@ struct ResultTable: Sendable {
       out.append(number: row.standardError)
       out.append(number: row.t)
       out.append(number: row.degreesOfFreedom)
-      out.append(number: row.logP / -ln10)
+      out.append(number: LogP.negLog10(row.logP))
       out.append(logP: row.logP)
       out.appendTab()
       out.append(number: row.r2)
@@ -193,8 +193,6 @@ struct ResultTable: Sendable {
   }
 }
 
-private let ln10 = 2.302585092994046
-
 extension RowBuffer {
   mutating func append(cells: String...) {
     for cell in cells {
@@ -217,23 +215,12 @@ extension RowBuffer {
     other.withUnsafeBytes { append(bytes: $0) }
   }
 
-  /// p from ln p. Below double range mantissa and exponent are printed from the logarithm: never 0.
+  /// p from ln p, however small: never 0.
   mutating func append(logP: Double, precision: Int = 9) {
-    if logP > -690 || !logP.isFinite {
-      append(exp(logP), precision: precision)
-      return
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: LogP.maximumWidth) { text in
+      guard let base = text.baseAddress else { return }
+      let count = LogP.format(logP, precision: precision, into: base)
+      append(bytes: UnsafeRawBufferPointer(start: base, count: count))
     }
-    let decimal = logP / ln10
-    var exponent = decimal.rounded(.down)
-    var mantissa = pow(10, decimal - exponent)
-    // 9.9999999999 prints as 10 at this precision: carry.
-    let last = pow(10, Double(precision - 1))
-    if (mantissa * last).rounded() >= 10 * last {
-      mantissa = 1
-      exponent += 1
-    }
-    append(mantissa, precision: precision)
-    append("e")
-    append(Int(exponent))
   }
 }

@@ -11,30 +11,37 @@ struct SimulateCommand: ParsableCommand {
       and seed give the same files.
 
       EXAMPLE
-        swiftqtl simulate --samples 500 --variants 20000 --genes 300 --covariates 5 --seed 1 --out sim
-        swiftqtl trans --genotypes sim --phenotypes sim.phenotypes.bed.gz --covariates sim.covariates.tsv --out sim
+        swiftqtl simulate --samples 500 --variants 20000 --genes 300 \\
+          --covariates 5 --seed 1 --out sim
+        swiftqtl trans --genotypes sim --phenotypes sim.phenotypes.bed.gz \\
+          --covariates sim.covariates.tsv --out sim
       """)
 
-  @Option(help: "Number of samples.") var samples: Int
-  @Option(help: "Number of variants.") var variants: Int
-  @Option(help: "Number of genes.") var genes: Int
-  @Option(help: "Number of covariates.") var covariates = 0
-  @Option(help: "Seed of everything random.") var seed: UInt64 = 1
+  @Option(help: ArgumentHelp("Number of samples.", valueName: "n")) var samples: Int
+  @Option(help: ArgumentHelp("Number of variants.", valueName: "n")) var variants: Int
+  @Option(help: ArgumentHelp("Number of genes.", valueName: "n")) var genes: Int
+  @Option(help: ArgumentHelp("Number of covariates.", valueName: "n")) var covariates = 0
+  @Option(help: ArgumentHelp("Seed of everything random.", valueName: "n")) var seed: UInt64 = 1
   @Option(help: ArgumentHelp("Prefix of all output files.", valueName: "prefix")) var out: String
 
-  @Option(help: "Populations.") var populations = 1
-  @Option(help: "Differentiation between populations.") var fst = 0.05
-  @Option(help: "Families of two parents and their children.") var families = 0
-  @Option(help: "Share of genes with a cis effect.") var cisShare = 0.5
-  @Option(help: "Variance that a cis effect explains.") var cisVariance = 0.1
-  @Option(help: "Share of genes with a trans effect.") var transShare = 0.1
-  @Option(help: "Variance that a trans effect explains.") var transVariance = 0.1
-  @Option(help: "Hidden factors.") var hiddenFactors = 3
-  @Option(help: "Variance that the hidden factors explain.") var hiddenVariance = 0.1
-  @Option(help: "Share of genotypes missing.") var missingGenotypes = 0.0
-  @Option(help: "Share of phenotype values missing.") var missingPhenotypes = 0.0
-  @Option(help: "Minimum minor allele frequency.") var maf = 0.01
-  @Option(help: "coalescent (linked) or independent.") var linkage = SimulationOptions.Linkage.coalescent
+  @Option(help: ArgumentHelp("Populations.", valueName: "n")) var populations = 1
+  @Option(help: ArgumentHelp("Differentiation between populations.", valueName: "share")) var fst = 0.05
+  @Option(help: ArgumentHelp("Families of two parents and their children.", valueName: "n")) var families = 0
+  @Option(help: ArgumentHelp("Share of genes with a cis effect.", valueName: "share")) var cisShare = 0.5
+  @Option(help: ArgumentHelp("Variance that a cis effect explains.", valueName: "share")) var cisVariance =
+    0.1
+  @Option(help: ArgumentHelp("Share of genes with a trans effect.", valueName: "share")) var transShare = 0.1
+  @Option(help: ArgumentHelp("Variance that a trans effect explains.", valueName: "share"))
+  var transVariance = 0.1
+  @Option(help: ArgumentHelp("Hidden factors.", valueName: "n")) var hiddenFactors = 3
+  @Option(help: ArgumentHelp("Variance that the hidden factors explain.", valueName: "share"))
+  var hiddenVariance = 0.1
+  @Option(help: ArgumentHelp("Share of genotypes missing.", valueName: "share")) var missingGenotypes = 0.0
+  @Option(help: ArgumentHelp("Share of phenotype values missing.", valueName: "share"))
+  var missingPhenotypes = 0.0
+  @Option(help: ArgumentHelp("Minimum minor allele frequency.", valueName: "share")) var maf = 0.01
+  @Option(help: ArgumentHelp("How variants depend on each other: coalescent or none.", valueName: "kind"))
+  var linkage: SimulationOptions.Linkage = .coalescent
   @Flag(help: "No progress on standard error.") var quiet = false
 
   func run() throws {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dispatch
 import Glibc
 import SwiftQTL
 
@@ -9,14 +10,17 @@ struct SwiftQTLCommand: ParsableCommand {
     abstract: "Maps expression quantitative trait loci: which variants change which genes' expression.",
     discussion: """
       EXAMPLES
-        All variants against all genes, pairs with p <= 1e-5 more than 5 Mb apart:
-          swiftqtl trans --genotypes chr1-22 --phenotypes expression.bed.gz --covariates covariates.tsv --out study
+        All variants against all genes, pairs with p <= 1e-5 more than 5 Mb apart
+        (chr1-22.bed, .bim and .fam hold the genotypes):
+          swiftqtl trans --genotypes chr1-22 --phenotypes expression.bed.gz \\
+            --covariates covariates.tsv --out study
 
         Every variant within 1 Mb of each gene:
-          swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS --phenotypes expression.bed.gz --out study
+          swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS \\
+            --phenotypes expression.bed.gz --out study
 
         A study to try things on, with known effects:
-          swiftqtl simulate --samples 500 --variants 20000 --genes 300 --seed 1 --out sim
+          swiftqtl simulate --samples 500 --variants 20000 --genes 300 --out sim
 
       Each run writes OUT.manifest.json (what was run on what) and OUT.drops.tsv.gz (what was left out, and why).
       """,
@@ -44,6 +48,35 @@ struct SwiftQTLCommand: ParsableCommand {
 struct CisCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cis", abstract: "Variants near each gene.", subcommands: [CisNominalCommand.self])
+}
+
+/// Gives up a run's outputs when the process is interrupted, so that no temporary file stays behind.
+///
+/// Keep it as long as the outputs are open; what is not committed when it goes is given up, too.
+final class Interruption {
+  private let files: OutputTransaction
+  private let sources: [any DispatchSourceSignal]
+
+  init(givingUp files: OutputTransaction) {
+    self.files = files
+    let queue = DispatchQueue(label: "interruption")
+    sources = [SIGINT, SIGTERM, SIGHUP].map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+      source.setEventHandler {
+        files.abort()
+        _exit(128 + number)
+      }
+      source.resume()
+      return source
+    }
+  }
+
+  /// The handlers may hold the files a little longer than the process lives: they are given up here.
+  deinit {
+    for source in sources { source.cancel() }
+    files.abort()
+  }
 }
 
 /// Writes a line to standard error.

@@ -7,23 +7,9 @@ enum HistogramChoice: String, ExpressibleByArgument, CaseIterable {
   case full
 }
 
-struct TransCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "trans",
-    abstract: "Test all variants against all phenotypes and report the pairs with small p.",
-    discussion: """
-      Writes OUT.trans.tsv.gz (pairs by variant, then phenotype; q is Benjamini-Hochberg's over all tests performed), with --best \
-      OUT.trans_best_by_variant.tsv.gz and OUT.trans_best_by_phenotype.tsv.gz, and OUT.trans_qq.tsv (quantiles of a sample of all p).
-
-      EXAMPLE
-        swiftqtl trans --genotypes study --phenotypes expression.bed.gz --covariates pcs.tsv --pval-threshold 1e-6 --out study
-      """)
-
-  @OptionGroup(title: "Input") var input: InputOptions
-  @OptionGroup(title: "Tests") var test: TestOptions
-  @OptionGroup(title: "Output and resources") var resources: RunOptions
-
-  @Option(help: "Report pairs with p at most this.")
+/// Which pairs are tested and which are reported.
+struct PairOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Report pairs with p at most this.", valueName: "p"))
   var pvalThreshold = 1e-5
 
   @Flag(
@@ -46,7 +32,10 @@ struct TransCommand: ParsableCommand {
   @Flag(help: "No q column: pairs are written as they are found.")
   var noQ = false
 
-  @Option(help: "sample: p of a sample of the tests; full: also count all p in 20 bins (slower).")
+  @Option(
+    help: ArgumentHelp(
+      "What the manifest says of all p: from a sample of the tests, or counted in full, in 20 bins (slower).",
+      valueName: "kind"))
   var histogram = HistogramChoice.sample
 
   func validate() throws {
@@ -55,6 +44,25 @@ struct TransCommand: ParsableCommand {
     }
     guard excludeCis >= 0 else { throw ValidationError("--exclude-cis must not be negative.") }
   }
+}
+
+struct TransCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "trans",
+    abstract: "Test all variants against all phenotypes and report the pairs with small p.",
+    discussion: """
+      Writes OUT.trans.tsv.gz (pairs by variant, then phenotype; q is Benjamini-Hochberg's over all tests performed), with --best \
+      OUT.trans_best_by_variant.tsv.gz and OUT.trans_best_by_phenotype.tsv.gz, and OUT.trans_qq.tsv (quantiles of a sample of all p).
+
+      EXAMPLE
+        swiftqtl trans --genotypes study --phenotypes expression.bed.gz \\
+          --covariates pcs.tsv --pval-threshold 1e-6 --out study
+      """)
+
+  @OptionGroup(title: "Input") var input: InputOptions
+  @OptionGroup(title: "Pairs") var pairs: PairOptions
+  @OptionGroup(title: "Tests") var test: TestOptions
+  @OptionGroup(title: "Output and resources") var resources: RunOptions
 
   func run() throws {
     try TransRun(self).execute()
@@ -75,24 +83,27 @@ private struct TransRun {
   init(_ command: TransCommand) throws {
     self.command = command
     progress = Progress(quiet: command.resources.quiet)
-    study = try command.input.study(phenotypeRegions: false)
-    for line in study.alignment { progress.note(line) }
+    study = try command.input.study(
+      phenotypeRegions: false, sharingChromosomes: !command.pairs.noExcludeCis)
+    for line in study.alignment + study.genotypes.notes { progress.note(line) }
     table = try ResultTable(.trans, command.resources.format, study.features)
-    let extra = [command.excludePairs].compactMap(\.self)
+    let extra = [command.pairs.excludePairs].compactMap(\.self)
     inputs = try Manifest.inputs(command.input.files(of: study) + extra)
   }
 
   func execute() throws {
     let run = command.resources
     let scan = try makeScan()
+    let interruption = Interruption(givingUp: files)
+    defer { withExtendedLifetime(interruption) {} }
     let hits = try files.open(out + ".trans.tsv.gz", compression: run.compression)
     let drops = try DropWriter(
       files.open(out + ".drops.tsv.gz", compression: .bgzf(level: run.compressionLevel)))
     try drops.append(study.drops)
     // The presets have no q column.
-    let spool = command.noQ || run.format != .swiftqtl ? nil : try RowSpool(prefix: out)
+    let spool = command.pairs.noQ || run.format != .swiftqtl ? nil : try RowSpool(prefix: out)
     let byVariant =
-      command.best
+      command.pairs.best
       ? try files.open(out + ".trans_best_by_variant.tsv.gz", compression: run.compression) : nil
     try hits.append(bytes: table.headerLine(adding: spool == nil ? nil : "q"))
     try byVariant?.append(bytes: table.headerLine())
@@ -112,12 +123,12 @@ private struct TransRun {
     progress.finish()
     if let spool { try Self.complete(hits, from: spool, testCount: summary.counts.tests) }
     try drops.append(summary.drops)
-    if command.best { try writeBestByPhenotype(summary) }
+    if command.pairs.best { try writeBestByPhenotype(summary) }
     try writeQuantiles(summary)
 
     let outputs =
       [".trans.tsv.gz", ".drops.tsv.gz", ".manifest.json", ".trans_qq.tsv"]
-      + (command.best ? [".trans_best_by_variant.tsv.gz", ".trans_best_by_phenotype.tsv.gz"] : [])
+      + (command.pairs.best ? [".trans_best_by_variant.tsv.gz", ".trans_best_by_phenotype.tsv.gz"] : [])
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: run, outputs: outputs.map { out + $0 },
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs)
@@ -128,17 +139,17 @@ private struct TransRun {
 
   private func makeScan() throws -> TransScan {
     var exclusion = CisExclusion(
-      radius: command.noExcludeCis ? nil : command.excludeCis, anchor: command.test.windowFrom)
-    if let path = command.excludePairs { exclusion.pairs = try GenePairFile.read(path) }
+      radius: command.pairs.noExcludeCis ? nil : command.pairs.excludeCis, anchor: command.test.windowFrom)
+    if let path = command.pairs.excludePairs { exclusion.pairs = try GenePairFile.read(path) }
     return TransScan(
       threshold: try threshold(), exclusion: exclusion,
-      options: command.test.scanOptions(try command.input.selection()), reportsBest: command.best,
-      countsAllP: command.histogram == .full)
+      options: command.test.scanOptions(try command.input.selection()), reportsBest: command.pairs.best,
+      countsAllP: command.pairs.histogram == .full, seed: command.resources.seed)
   }
 
   /// Bonferroni's threshold needs the number of tests beforehand: all variants × all phenotypes, an upper bound of those performed.
   private func threshold() throws -> Double {
-    guard command.bonferroni else { return command.pvalThreshold }
+    guard command.pairs.bonferroni else { return command.pairs.pvalThreshold }
     guard let variants = study.genotypes.variantCount else {
       throw ValidationError(
         "--bonferroni needs genotypes whose number of variants is known beforehand (PLINK); give --pval-threshold."
@@ -187,7 +198,7 @@ private struct TransRun {
     while rank <= sample.count {
       buffer.append(number: rank)
       buffer.append(number: -log10(Double(rank) / Double(sample.count + 1)))
-      buffer.append(max(0, sample[rank - 1] / -2.302585092994046))
+      buffer.append(LogP.negLog10(sample[rank - 1]))
       buffer.appendNewline()
       rank = max(rank + 1, Int(Double(rank) * 1.015))
     }

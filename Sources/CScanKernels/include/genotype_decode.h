@@ -1,4 +1,5 @@
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 // Decoding of genotype files: text cells to dosages, PLINK's two bits to codes.
@@ -34,7 +35,8 @@ typedef struct {
 // The sample columns of a VCF record (`text`, from the first sample's cell to the end of the line): subfield number `field` of
 // each of `columns` tab-separated cells. `.` and an omitted trailing subfield are missing: NaN, or code 3.
 // A haploid call counts double; a call that misses any allele is missing.
-gd_result gd_vcf_dosages(const uint8_t *text, int64_t length, int64_t field, int64_t columns, float *out);
+// With `has_calls` (GT is the record's first subfield) a missing dosage takes the call.
+gd_result gd_vcf_dosages(const uint8_t *text, int64_t length, int64_t field, bool has_calls, int64_t columns, float *out);
 gd_result gd_vcf_calls(const uint8_t *text, int64_t length, int64_t field, int64_t columns, uint8_t *out);
 
 // The cells of a text matrix's row behind its annotation. `separator` is a tab, a comma, or a space for runs of blanks.
@@ -43,6 +45,9 @@ gd_result gd_matrix_row(const uint8_t *text, int64_t length, uint8_t separator, 
 
 // Genotypes of a BCF record as htslib unpacks them, `ploidy` (1 or 2) int32 per sample. Returns gd_ok or gd_other_allele.
 int32_t gd_bcf_calls(const int32_t *alleles, int64_t ploidy, int64_t columns, uint8_t *out);
+
+// Replaces dosages that are NaN by the calls.
+void gd_fill_from_calls(float *values, const uint8_t *calls, int64_t columns);
 
 // Brings dosages into [0, 2] and NaN payloads to one. Returns the first column out of range, or -1.
 int64_t gd_check_dosages(float *values, int64_t columns);

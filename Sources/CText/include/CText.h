@@ -7,11 +7,16 @@
 extern "C" {
 #endif
 
-// As printf("%.{precision}g"); `out` holds at least 32 bytes; returns the length.
+// As printf("%.{precision}g") in the C locale, but every NaN is "nan". `out` holds at least 32 bytes and is not
+// terminated; precision is 0 to 17. Returns the length.
 int ctext_format_g(double value, int precision, char *out);
+
+// As printf("%lld"); the rest as above.
 int ctext_format_int(int64_t value, char *out);
 
-// Parse the whole of [begin, end); 0 when that is a finite number. A leading + is accepted; inf and nan are not.
+// Parse the whole of [begin, end) as a decimal number: 0 when it is one, else nonzero and `out` is untouched.
+// A leading + is accepted; spaces, hexadecimal, inf and nan are not (which words mean missing is the caller's to say).
+// The double is the nearest to the text: 1e-400 is 0, 1e400 is refused.
 int ctext_parse_double(const char *begin, const char *end, double *out);
 int ctext_parse_int64(const char *begin, const char *end, int64_t *out);
 

@@ -12,7 +12,7 @@ final class BCFFile: @unchecked Sendable {
 
   init(path: String) throws(StudyError) {
     size = try LocalFile.size(of: path)
-    HTSLog.silenced
+    HTSLibrary.silence
     errno = 0
     guard let file = hts_open(path, "r") else { throw LocalFile.cannotOpen(path, errno) }
     if let compressed = hts_get_bgzfp(file), bgzf_compression(compressed) == 2,
@@ -275,30 +275,46 @@ private struct BCFChunk: GenotypeChunk {
     throws(StudyError) -> Bool
   {
     let count = try values(index, &scratch, BCF_HT_INT)
-    let ploidy = count / context.gather.columns
-    guard ploidy >= 1, ploidy <= 2, count % context.gather.columns == 0 else {
+    return try calls(index, count, scratch, row)
+  }
+
+  /// Codes from the alleles that `scratch` holds.
+  private func calls(
+    _ index: Int, _ count: Int, _ scratch: BCFScratch, _ row: UnsafeMutablePointer<UInt8>
+  ) throws(StudyError) -> Bool {
+    let columns = context.gather.columns
+    guard count == columns || count == 2 * columns else {
       throw malformed(
         index, "a call has more than two alleles", "only haploid and diploid calls can be analysed")
     }
     let alleles = scratch.values!.assumingMemoryBound(to: Int32.self)
-    return gd_bcf_calls(alleles, Int64(ploidy), Int64(context.gather.columns), row) == Int32(gd_ok)
+    return gd_bcf_calls(alleles, Int64(count / columns), Int64(columns), row) == Int32(gd_ok)
   }
 
   private func readDosages(
     _ index: Int, _ scratch: inout BCFScratch, _ row: UnsafeMutablePointer<Float>
   ) throws(StudyError) -> Bool {
-    guard try values(index, &scratch, BCF_HT_REAL) == context.gather.columns else {
+    let columns = context.gather.columns
+    guard try values(index, &scratch, BCF_HT_REAL) == columns else {
       throw malformed(index, "DS does not hold one number per sample", "give a VCF with one DS per sample")
     }
-    row.update(
-      from: scratch.values!.assumingMemoryBound(to: Float.self), count: context.gather.columns)
-    let column = gd_check_dosages(row, Int64(context.gather.columns))
+    row.update(from: scratch.values!.assumingMemoryBound(to: Float.self), count: columns)
+    let column = gd_check_dosages(row, Int64(columns))
     guard column < 0 else {
       throw malformed(
         index, "DS of sample column \(column + 1) is outside 0…2: \(row[Int(column)])",
         "dosages count ALT alleles: recode the field, or choose another --dosage-field")
     }
-    return true
+    guard UnsafeBufferPointer(start: row, count: columns).contains(where: \.isNaN) else { return true }
+    let count = bcf_get_format_values(
+      file.header, records[index], "GT", &scratch.values, &scratch.capacity, BCF_HT_INT)
+    guard count > 0 else { return true }
+    var codes = [UInt8](repeating: 0, count: columns)
+    return try codes.withUnsafeMutableBufferPointer { (codes) throws(StudyError) -> Bool in
+      guard try calls(index, Int(count), scratch, codes.baseAddress!) else { return false }
+      gd_fill_from_calls(row, codes.baseAddress!, Int64(columns))
+      return true
+    }
   }
 
   private func values(_ index: Int, _ scratch: inout BCFScratch, _ type: Int32) throws(StudyError) -> Int {
@@ -306,10 +322,9 @@ private struct BCFChunk: GenotypeChunk {
     let count = bcf_get_format_values(
       file.header, records[index], name, &scratch.values, &scratch.capacity, type)
     guard count > 0 else {
-      let cause =
-        count == -2 ? "\(name) has another type in the header" : "the record has no \(name)"
       throw malformed(
-        index, cause, "choose another --dosage-field, or drop records without \(name) (bcftools view -i)")
+        index, count == -2 ? "\(name) has another type in the header" : "the record has no \(name)",
+        "choose another --dosage-field, or drop records without \(name) (bcftools view -i)")
     }
     return Int(count)
   }

@@ -49,7 +49,7 @@ public struct ConcatenatedSource: GenotypeSource {
   }
 
   private static func named(_ ids: [String], _ verb: String) -> String {
-    ids.isEmpty ? "" : " (\(verb) \(ids.prefix(3).joined(separator: ", "))\(ids.count > 3 ? ", …" : ""))"
+    ids.isEmpty ? "" : " (\(verb) \(firstNames(ids)))"
   }
 
   public func chromosomes() throws(StudyError) -> Set<String>? {

@@ -10,7 +10,7 @@ public import StudyData
 ///
 /// - Missing: `NA`, `NaN`, `.` or an empty cell; without locations chromosome is empty and position 0, without alleles
 ///   they are `.`.
-/// - Units: dosages outside [0, 2] by more than 0.001 are refused (as is -9), the rest is clamped.
+/// - Units: positions are 1-based, a fraction is cut off; dosages outside [0, 2] by more than 0.001 are refused (as is -9), the rest is clamped.
 /// - Complexity: a stream holds one block of lines; a locations file is held whole.
 public struct DosageMatrixSource: GenotypeSource {
   public let path: String
@@ -128,11 +128,11 @@ private struct MatrixChunk: GenotypeChunk {
     for kind in layout.annotation {
       let cell = try nextCell()
       switch kind {
-      case .chromosome: chromosome = cell.equals("NA") ? "" : cell.string
+      case .chromosome: chromosome = cell.spells("NA") ? "" : cell.string
       case .position:
-        guard let value = cell.equals("NA") ? 0 : cell.wholeNumber else {
+        guard let value = cell.spells("NA") ? 0 : cell.position else {
           throw malformed(
-            index, "the position \(cell.quoted) is not a whole number of at least 0", "repair the row")
+            index, "the position \(cell.quoted) is not a number of at least 0", "repair the row")
         }
         position = value
       case .ref: alleles.ref = cell.string

@@ -138,7 +138,7 @@ public enum GenotypeFile {
   }
 
   private static func firstBytes(_ path: String) throws(StudyError) -> [UInt8] {
-    HTSLog.silenced
+    HTSLibrary.silence
     errno = 0
     guard let file = bgzf_open(path, "r") else { throw LocalFile.cannotOpen(path, errno) }
     defer { bgzf_close(file) }

@@ -148,10 +148,10 @@ struct VariantLocations: Sendable {
       MatrixLayout.unquoted(fields[0]).string, MatrixLayout.unquoted(fields[1]).string,
       MatrixLayout.unquoted(fields[2])
     )
-    guard let position = place.wholeNumber else {
+    guard let position = place.position else {
       if number == 1, place.first.map({ $0 > 57 }) ?? false { return }
-      if place.equals("NA") { return }
-      throw malformed("the position \(place.quoted) is not a whole number of at least 0", "repair the row")
+      if place.spells("NA") { return }
+      throw malformed("the position \(place.quoted) is not a number of at least 0", "repair the row")
     }
     if let known = places[id] {
       guard known == (chromosome, position) else {

@@ -111,7 +111,7 @@ typealias FieldBytes = UnsafeBufferPointer<UInt8>
 extension FieldBytes {
   var string: String { String(decoding: self, as: UTF8.self) }
 
-  func equals(_ text: String) -> Bool { elementsEqual(text.utf8) }
+  func spells(_ text: String) -> Bool { elementsEqual(text.utf8) }
 
   /// A whole number of at most 18 digits, nil for anything else.
   var wholeNumber: Int? {
@@ -122,6 +122,13 @@ extension FieldBytes {
       value = value * 10 + Int(byte - 48)
     }
     return value
+  }
+
+  /// A position as text tables have it: R writes 100000 as `1e+05`, and midpoints of markers have a fraction, which is cut off.
+  var position: Int? {
+    if let wholeNumber { return wholeNumber }
+    guard let value = Double(string), value >= 0, value < 0x1p53 else { return nil }
+    return Int(value)
   }
 
   /// For messages: the text, cut short.

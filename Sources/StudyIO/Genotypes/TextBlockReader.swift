@@ -55,7 +55,7 @@ final class TextBlockReader {
   /// - Throws: `environment` if the file cannot be opened, `malformed` if its end is missing.
   init(path: String) throws(StudyError) {
     let size = try LocalFile.size(of: path)
-    HTSLog.silenced
+    HTSLibrary.silence
     errno = 0
     guard let file = bgzf_open(path, "r") else { throw LocalFile.cannotOpen(path, errno) }
     self.path = path
@@ -134,11 +134,6 @@ final class TextBlockReader {
     isAtEnd = count == 0
     progress.reach(Int(bgzf_position(file)))
   }
-}
-
-/// htslib prints its own messages unless told not to; ours name file, line and remedy.
-enum HTSLog {
-  static let silenced: Void = hts_set_log_level(HTS_LOG_OFF)
 }
 
 /// Checks that come before any reader.

@@ -8,7 +8,7 @@ final class RegionIndex {
 
   /// Nil where there is no index that can be read.
   init?(path: String) {
-    HTSLog.silenced
+    HTSLibrary.silence
     guard let handle = tbx_index_load3(path, nil, HTS_IDX_SILENT_FAIL) else { return nil }
     self.handle = handle
   }

@@ -8,7 +8,7 @@ public import StudyData
 /// reason. With regions and an index (`.csi`, `.tbi`) only those parts are read; ordinals then count the records read.
 ///
 /// - Missing: `.`, an omitted trailing field, or a call that misses any of its alleles. A haploid call (chromosome X)
-///   counts its allele twice, as PLINK does.
+///   counts its allele twice, as PLINK does. A missing DS takes the record's GT: PLINK 2 writes no DS where it equals it.
 /// - Units: dosages outside [0, 2] by more than 0.001 are refused, the rest is clamped.
 /// - Complexity: a stream holds one block of records; a chunk its own bytes.
 /// - Source: VCF 4.3 and BCF 2.2 specifications (samtools/hts-specs).

@@ -33,23 +33,31 @@ struct VCFChunk: GenotypeChunk {
   let hasLineNumbers: Bool
 
   func decode() throws(StudyError) -> GenotypeBlock {
+    let columns = Int64(context.gather.columns)
     switch context.field {
     case .gt:
       var rows = DosageRows<UInt8>(rows: block.count, gather: context.gather)
-      return try decode(&rows, gd_vcf_calls) { $0.dosages() }
+      return try decode(&rows) { cells, field, _, row in
+        gd_vcf_calls(cells.baseAddress, Int64(cells.count), Int64(field), columns, row)
+      } dosages: {
+        $0.dosages()
+      }
     case .ds:
       var rows = DosageRows<Float>(rows: block.count, gather: context.gather)
-      return try decode(&rows, gd_vcf_dosages) { $0.dosages() }
+      return try decode(&rows) { cells, field, hasCalls, row in
+        gd_vcf_dosages(cells.baseAddress, Int64(cells.count), Int64(field), hasCalls, columns, row)
+      } dosages: {
+        $0.dosages()
+      }
     }
   }
 
-  private typealias RowDecoder<Value> = (
-    UnsafePointer<UInt8>?, Int64, Int64, Int64, UnsafeMutablePointer<Value>?
-  ) -> gd_result
+  /// Decodes the sample columns given the field's number and whether GT comes first.
+  private typealias RowDecoder<Value> = (FieldBytes, Int, Bool, UnsafeMutablePointer<Value>) -> gd_result
 
   private func decode<Value>(
-    _ rows: inout DosageRows<Value>, _ decodeRow: RowDecoder<Value>,
-    _ dosages: (DosageRows<Value>) -> GenotypeBlock.Dosages
+    _ rows: inout DosageRows<Value>, row decodeRow: RowDecoder<Value>,
+    dosages: (DosageRows<Value>) -> GenotypeBlock.Dosages
   ) throws(StudyError) -> GenotypeBlock {
     var selector = context.selector
     var ordinals: [Int] = []
@@ -68,8 +76,7 @@ struct VCFChunk: GenotypeChunk {
         let field = try fieldNumber(record, index)
         let kept = try rows.append { (row) throws(StudyError) -> Bool in
           let cells = record.cells
-          let result = decodeRow(
-            cells.baseAddress, Int64(cells.count), Int64(field), Int64(context.gather.columns), row)
+          let result = decodeRow(cells, field, record.hasCalls, row)
           if result.status == Int32(gd_ok) { return true }
           if result.status == Int32(gd_other_allele) { return false }
           throw refusal(result, cells, index, line)
@@ -91,7 +98,7 @@ struct VCFChunk: GenotypeChunk {
     if let drop = VCFContext.drop(record.variant, alleles: record.alleleCount) { return drop }
     guard let minimum = context.selector.selection.minimumInfo else { return nil }
     let text = record.info(minimum.field)
-    guard let text, !text.equals(".") else {
+    guard let text, !text.spells(".") else {
       return VCFContext.drop(record.variant, quality: nil, minimum: minimum)
     }
     guard let quality = Double(text.string) else {
@@ -168,6 +175,9 @@ private struct VCFRecord {
   /// From the first sample to the end of the line.
   let cells: FieldBytes
 
+  /// GT is the first field wherever it is given.
+  var hasCalls: Bool { format.spells("GT") || format.starts(with: "GT:".utf8) }
+
   init(_ line: FieldBytes, malformed: (String, String) -> StudyError) throws(StudyError) {
     self.line = line
     var starts = [0]
@@ -195,7 +205,7 @@ private struct VCFRecord {
     variant = Variant(
       fileID: field(2).string, chromosome: field(0).string, position: position, ref: field(3).string,
       alt: alt.string)
-    alleleCount = alt.equals(".") ? 1 : 2 + alt.count { $0 == UInt8(ascii: ",") }
+    alleleCount = alt.spells(".") ? 1 : 2 + alt.count { $0 == UInt8(ascii: ",") }
     infoText = field(7)
     format = field(8)
     cells = FieldBytes(rebasing: line[starts[9]...])

@@ -1,0 +1,30 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+func program(_ name: String) -> Target {
+  .executableTarget(
+    name: name, dependencies: ["BenchmarkSupport", .product(name: "SwiftQTL", package: "SwiftQTL")],
+    swiftSettings: strict)
+}
+
+// Apart from the product so that neither its build nor its tests wait for it. Uses the public API only.
+let package = Package(
+  name: "Benchmarks",
+  dependencies: [.package(name: "SwiftQTL", path: "..")],
+  targets: [
+    .target(
+      name: "BenchmarkSupport", dependencies: [.product(name: "SwiftQTL", package: "SwiftQTL")],
+      swiftSettings: strict),
+    program("KernelBenchmarks"),
+    program("ScanBenchmarks"),
+    program("NullValidation"),
+  ],
+  swiftLanguageModes: [.v6]
+)

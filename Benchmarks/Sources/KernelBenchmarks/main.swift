@@ -1,0 +1,89 @@
+// What the inner loops reach on one core, by CPU time. Prints Markdown.
+// Usage: KernelBenchmarks [--repetitions 7] [--plink PREFIX] [--vcf FILE]
+import BenchmarkSupport
+import SwiftQTL
+
+let repetitions = option("--repetitions").flatMap(Int.init) ?? 7
+let samples = 1_000
+
+/// sgemm over shapes; returns the fastest.
+func products() -> Gemm.Shape {
+  header("sgemm, \(samples) samples: traits", "variants", "GFLOP/s")
+  let edges = [256, 512, 1_000, 2_000, 5_000]
+  return Gemm.best(inner: samples, traits: edges, variants: edges) { shape, rate in
+    row("\(shape.traits)", "\(shape.variants)", fixed(rate, 1))
+  }
+}
+
+/// The trans scan's loop against sgemm at its best, in turns.
+///
+/// Two scans differ in nothing but the number of traits: the difference of their times is that of the tiles and their comparison alone.
+/// What a block costs whatever the traits (packing, Q'g, the sample of tests) is in "whole loop" only.
+func tileLoop(_ best: Gemm.Shape) throws {
+  let (variants, few, many) = (8_192, 1_024, 5_120)
+  let small = try StudyInMemory(samples: samples, variants: variants, traits: few, covariates: 20)
+  let large = try StudyInMemory(samples: samples, variants: variants, traits: many, covariates: 20)
+  let sgemm = Gemm.probe(best)
+  _ = (sgemm(), try small.transLoop(), try large.transLoop())
+  let flops = { (traits: Int) in 2e-9 * Double(samples) * Double(variants) * Double(traits) }
+  var (yardstick, tiles, whole, shares) = ([Double](), [Double](), [Double](), [Double]())
+  for _ in 0..<repetitions {
+    let rate = sgemm()
+    let (a, b) = (try small.transLoop(), try large.transLoop())
+    yardstick.append(rate)
+    tiles.append(flops(many - few) / (b - a))
+    whole.append(flops(many) / b)
+    shares.append(100 * tiles[tiles.count - 1] / rate)
+  }
+  header(
+    "one core, \(samples) samples × \(variants) variants", "GFLOP/s: median (range)", "% of sgemm's best")
+  row("sgemm, \(best.traits) × \(best.variants)", spread(yardstick, 1), "100")
+  row("tiles with comparison", spread(tiles, 1), spread(shares, 1))
+  row(
+    "whole loop, \(many) traits", spread(whole, 1),
+    fixed(100 * median(whole) / median(yardstick), 1))
+}
+
+/// Rows in fp64: residual of the variant, product, t, p.
+func exactRows() throws {
+  header("fp64 rows, one core: samples", "traits for each variant", "10⁶ pairs/s: median (range)", "GFLOP/s")
+  for (n, traits) in [(373, 20), (373, 500), (1_000, 500)] {
+    let study = try StudyInMemory(samples: n, variants: 400_000 / traits, traits: traits, covariates: 5)
+    _ = try study.cisLoop()
+    let rates = try (0..<repetitions).map { _ in
+      let (seconds, pairs) = try study.cisLoop()
+      return 1e-6 * Double(pairs) / seconds
+    }
+    row("\(n)", "\(traits)", spread(rates, 2), fixed(2e-3 * Double(n) * median(rates), 2))
+  }
+}
+
+/// Reading and decoding a whole file from one thread.
+func decoding(_ path: String, _ field: DosageField?) throws {
+  let source = try GenotypeFile.open([path], dosageField: field)
+  var (count, cores, rates) = (0, [Double](), [Double]())
+  for _ in 0..<max(3, repetitions / 2) {
+    count = 0
+    let cost = try Cost.of {
+      let stream = try source.stream(GenotypeRequest(samples: Array(source.sampleIDs.indices)))
+      while let chunk = try stream.nextChunk() { count += try chunk.decode().count }
+    }
+    rates.append(1e-3 * Double(count) / cost.wall)
+    cores.append(cost.cpu / cost.wall)
+  }
+  let n = source.sampleIDs.count
+  row(
+    field == nil ? "PLINK" : "VCF, DS", "\(n)", "\(count)", spread(rates, 1),
+    fixed(1e-3 * Double(n) * median(rates), 1), fixed(median(cores), 2))
+}
+
+do {
+  print("OpenBLAS: \(Gemm.configuration); core \(Gemm.core)")
+  try tileLoop(products())
+  try exactRows()
+  header("decoding", "samples", "variants", "10³ variants/s: median (range)", "10⁶ genotypes/s", "cores busy")
+  if let path = option("--plink") { try decoding(path, nil) }
+  if let path = option("--vcf") { try decoding(path, .ds) }
+} catch {
+  fail("\(error)")
+}

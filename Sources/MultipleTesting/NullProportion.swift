@@ -1,0 +1,63 @@
+internal import Glibc
+
+/// Counts of p values in equal bins on [0, 1].
+public struct PValueHistogram: Sendable, Equatable {
+  /// Bin k holds k/bins ≤ p < (k + 1)/bins; the last one p = 1 as well.
+  public private(set) var counts: [Int]
+
+  public init(bins: Int = 20) {
+    precondition(bins > 0)
+    counts = [Int](repeating: 0, count: bins)
+  }
+
+  public var total: Int { counts.reduce(0, +) }
+
+  /// NaN is not counted.
+  public mutating func add(logP: Double) {
+    if logP.isNaN { return }
+    counts[min(counts.count - 1, Int(exp(min(logP, 0)) * Double(counts.count)))] += 1
+  }
+
+  /// - Precondition: as many bins on both sides.
+  public static func += (a: inout PValueHistogram, b: PValueHistogram) {
+    precondition(a.counts.count == b.counts.count)
+    for k in a.counts.indices { a.counts[k] += b.counts[k] }
+  }
+}
+
+/// Storey's estimate of π₀, the share of tests whose null hypothesis holds: #{p > λ}/((1 − λ) m).
+///
+/// It needs all tests or a random sample of them: on a list cut at some p it means nothing.
+/// - Source: Storey 2002, doi:10.1111/1467-9868.00346.
+public struct NullProportion: Sendable, Equatable {
+  /// Not capped: a value above 1 by more than the error says that p is not uniform under the null. NaN without tests.
+  public let estimate: Double
+  /// Binomial, as if the tests were independent; linkage and correlated traits make the true one larger.
+  public let standardError: Double
+  public let lambda: Double
+  /// Tests that the estimate rests on.
+  public let sampleSize: Int
+
+  /// From the number of tests with p > λ, e.g. out of a histogram.
+  ///
+  /// - Precondition: 0 ≤ λ < 1.
+  public init(above: Int, sampleSize: Int, lambda: Double) {
+    precondition(lambda >= 0 && lambda < 1)
+    let share = Double(above) / Double(sampleSize)
+    estimate = share / (1 - lambda)
+    standardError = (share * (1 - share) / Double(sampleSize)).squareRoot() / (1 - lambda)
+    self.lambda = lambda
+    self.sampleSize = sampleSize
+  }
+
+  /// From ln p of all tests or of a random sample, in any order; NaN is left out.
+  public init(logP: [Double], lambda: Double = 0.5) {
+    let cut = log(lambda)
+    var (above, tests) = (0, 0)
+    for value in logP where !value.isNaN {
+      tests += 1
+      if value > cut { above += 1 }
+    }
+    self.init(above: above, sampleSize: tests, lambda: lambda)
+  }
+}

@@ -1,0 +1,72 @@
+import Foundation
+import Testing
+
+/// Runs that end before their time.
+@Suite struct InterruptionTests {
+  /// Killed by a batch system in the middle of a long run: nothing is left, the status tells the signal.
+  @Test func terminated() throws {
+    let folder = try Folder()
+    // Two million rows at the slowest compression: far from done when the signal comes.
+    try SmallStudy(samples: 40, variants: 8_000, genes: 250).write(to: folder)
+    let out = try folder.subfolder("out")
+    let process = Process()
+    process.executableURL = URL(filePath: try #require(Program.path))
+    process.arguments =
+      ["trans", "--quiet", "--no-exclude-cis", "--pval-threshold", "1", "--compression-level", "9"]
+      + ["--threads", "1", "--out", out + "/r"] + BadInput.inputs(folder)
+    try process.run()
+    let deadline = Date.now + Program.timeLimit
+    while try folder.contents("out").isEmpty, process.isRunning, Date.now < deadline { usleep(1_000) }
+    #expect(try folder.contents("out").allSatisfy { $0.hasPrefix(".") }, "results before the end")
+    process.terminate()
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit && process.terminationStatus == 128 + SIGTERM)
+    #expect(try folder.contents("out") == [])
+  }
+
+  /// A run that fails leaves the results of an earlier one as they were.
+  @Test func earlierResultsStay() throws {
+    let folder = try Folder()
+    try SmallStudy().write(to: folder)
+    let out = try folder.subfolder("out") + "/r"
+    try Program.run(["trans"] + BadInput.inputs(folder) + ["--out", out]).expectSuccess()
+    let files = try folder.contents("out")
+    let before = try files.map { try folder.data("out/" + $0) }
+    try folder.editLine(4, of: "e.bed") { $0 + "\t1" }
+    #expect(try Program.run(["trans"] + BadInput.inputs(folder) + ["--out", out]).status == 65)
+    #expect(try folder.contents("out") == files)
+    #expect(try files.map { try folder.data("out/" + $0) } == before)
+  }
+
+  /// A disk that fills up in the middle of a run.
+  @Test func diskFull() throws {
+    let folder = try Folder()
+    let disk = try folder.subfolder("disk")
+    let mount = try #require(Program.tool("mount"))
+    guard try Program.run(mount, ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]).status == 0 else {
+      // Only a privileged test can mount; /dev/full cannot hold a file that is renamed into place.
+      print("diskFull: not permitted to mount a small disk, not tested")
+      return
+    }
+    defer { _ = try? Program.run(Program.tool("umount") ?? "umount", [disk]) }
+    try SmallStudy(variants: 2_000, genes: 20).write(to: folder)
+    for command in [["trans", "--no-exclude-cis", "--pval-threshold", "1"], ["cis", "nominal"]] {
+      for options in [[], ["--no-q"], ["--format", "qtltools"]]
+      where command[0] == "trans" || options != ["--no-q"] {
+        let result = try Program.run(
+          command + options + ["--quiet", "--out", disk + "/r"] + BadInput.inputs(folder))
+        #expect(result.status == 74 && !result.isSignal, "\(result.errors)")
+        #expect(result.errors.contains("No space left on device"), "\(result.errors)")
+        #expect(result.errors.contains("\n  remedy: free"), "\(result.errors)")
+        #expect(try folder.contents("disk") == [])
+      }
+    }
+    let simulated = try Program.run(
+      [
+        "simulate", "--samples", "200", "--variants", "3000", "--genes", "10", "--quiet", "--out",
+        disk + "/s",
+      ])
+    #expect(simulated.status == 74 && simulated.errors.contains("No space left on device"))
+    #expect(try folder.contents("disk") == [])
+  }
+}

@@ -1,0 +1,84 @@
+import SwiftQTL
+import Testing
+
+@testable import SwiftQTLCommand
+
+@Suite struct MachineTests {
+  @Test(
+    arguments: [
+      ("200000 100000\n", 2), ("350000 100000", 3), ("50000 100000\n", 1), ("1000 100000", 1),
+      ("max 100000\n", nil), ("", nil), ("200000", nil), ("200000 0", nil), ("a b", nil), (nil, nil),
+    ] as [(String?, Int?)])
+  func coreQuota(_ text: String?, cores: Int?) {
+    #expect(Machine.coreQuota(text) == cores)
+  }
+
+  @Test func availableCores() {
+    #expect(Machine.availableCores(environment: ["SLURM_CPUS_PER_TASK": "1"], quota: nil) == 1)
+    #expect(Machine.availableCores(environment: [:], quota: "100000 100000") == 1)
+    let all = Machine.availableCores(environment: [:], quota: nil)
+    #expect(all >= 1)
+    // None of these is a limit.
+    for value in ["0", "-1", "many", "100000"] {
+      #expect(Machine.availableCores(environment: ["SLURM_CPUS_PER_TASK": value], quota: "max 100000") == all)
+    }
+  }
+
+  @Test func memory() {
+    #expect(Machine.memory() > 1 << 26)
+    #expect(Machine.peakResident() > 1 << 20 && Machine.peakResident() < Machine.memory())
+  }
+
+  @Test(arguments: [
+    ("8G", 8 << 30), ("8GiB", 8 << 30), ("8gb", 8 << 30), ("1.5K", 1536), ("2T", 2 << 40),
+    ("512M", 512 << 20),
+    ("1000", 1000), ("1000B", 1000),
+  ])
+  func memorySize(_ text: String, bytes: Int) {
+    #expect(MemorySize(argument: text)?.bytes == bytes)
+  }
+
+  @Test(arguments: ["", "G", "0", "-1G", "8X", "nan", "inf", "1e30", "0.1", "8 G 9", "infG"])
+  func noMemorySize(_ text: String) {
+    #expect(MemorySize(argument: text) == nil)
+  }
+
+  @Test func progressLine() {
+    #expect(
+      Progress.line(fraction: 0.25, tests: 12_300_000, rows: 42, elapsed: 10, bar: false)
+        == "25%  1.2 M tests/s  42 rows  30 s left")
+    #expect(
+      Progress.line(fraction: 0.5, tests: 0, rows: 0, elapsed: 7200, bar: true)
+        == "[############............] 50%  0.0 tests/s  0 rows  2 h 0 min left")
+    // Too early to tell.
+    #expect(Progress.line(fraction: 0, tests: 0, rows: 0, elapsed: 0, bar: false).hasSuffix("? left"))
+    #expect(Progress.line(fraction: 1.5, tests: 1, rows: 1, elapsed: 1, bar: true).contains("100%"))
+  }
+
+  @Test(arguments: [
+    (0.4, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3_599, "59 min 59 s"), (7_260, "2 h 1 min"),
+  ])
+  func duration(_ seconds: Double, text: String) {
+    #expect(Progress.duration(seconds) == text)
+  }
+
+  @Test(arguments: [
+    (999.0, "999.0"), (1_000, "1.0 k"), (12_345, "12.3 k"), (2.5e6, "2.5 M"), (3e9, "3.0 G"),
+    (999_999, "1000.0 k"),
+  ])
+  func rates(_ rate: Double, text: String) {
+    #expect(Progress.si(rate) == text)
+  }
+
+  /// Either side of where doubles end, and where nine digits carry.
+  @Test(arguments: [
+    (0, "1"), (-0.6931471805599453, "0.5"), (-690.7755278982137, "1e-300"), (-921.0340371976183, "1e-400"),
+    (-921.0340371976183 - 1e-12, "1e-400"), (-921.0340371976183 + 0.6931471805599453, "2e-400"),
+    (-230_258.50929940457, "1e-100000"),
+  ])
+  func smallP(_ logP: Double, text: String) {
+    var buffer = RowBuffer()
+    buffer.append(logP: logP)
+    #expect(buffer.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } == text)
+  }
+}

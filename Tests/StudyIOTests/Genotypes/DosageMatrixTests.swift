@@ -1,0 +1,147 @@
+import Foundation
+import StudyData
+import StudyIO
+import Testing
+
+struct DosageMatrixTests {
+  let fixture: GenotypeFixture
+  init() throws { fixture = try GenotypeFixture() }
+
+  private func read(_ text: String, locations: String? = nil) throws -> GenotypeReading {
+    let path = try fixture.write("SNP.txt", text)
+    let places = try locations.map { try fixture.write("snpsloc.txt", $0) }
+    return try GenotypeReading(GenotypeFile.open([path], locations: places))
+  }
+
+  private let plain = "snpid\ta\tb\tc\nr1\t0\t1\t2\nr2\t0.25\tNA\t1.5\n"
+  private let expected: [[Float]] = [[0, 1, 2], [0.25, -1, 1.5]]
+
+  @Test func layouts() throws {
+    let reading = try read(plain)
+    #expect(reading.isFractional)
+    #expect(reading.dosages == expected)
+    #expect(reading.rows[0].variant == Variant(id: "r1", chromosome: "", position: 0, ref: ".", alt: "."))
+    let variations = [
+      "a\tb\tc\nr1\t0\t1\t2\nr2\t0.25\tNA\t1.5",  // R's write.table: no name for the row names
+      "\"a\" \"b\" \"c\"\n\"r1\" 0 1 2\n\"r2\" 0.25 NA 1.5\n",
+      plain.replacingOccurrences(of: "\t", with: ","),
+      plain.replacingOccurrences(of: "\t", with: "  \t ").replacingOccurrences(of: "\t", with: " "),
+      "\u{FEFF}" + plain.replacingOccurrences(of: "\n", with: "\r\n"),
+      plain.replacingOccurrences(of: "NA", with: "nan"), plain.replacingOccurrences(of: "NA", with: ""),
+      plain.replacingOccurrences(of: "NA", with: " NaN ") + "\n\n",
+    ]
+    for text in variations { #expect(try read(text) == reading, "\(text)") }
+    for gzip in [false, true] {
+      let path = try fixture.writeCompressed("SNP.txt.gz", plain, plainGzip: gzip)
+      #expect(try GenotypeReading(DosageMatrixSource(path: path)) == reading)
+    }
+  }
+
+  @Test func annotationColumns() throws {
+    let reading = try read(
+      "marker\tChr\tPOS\tref\tALT\ta\tb\nr1\tchr2\t17\tA\tG\t1\t2\n.\tX\t5\tC\tT\t0\tNA\nr3\tNA\tNA\t.\t.\t0\t0\n"
+    )
+    #expect(reading.dosages == [[1, 2], [0, -1], [0, 0]])
+    #expect(
+      reading.rows.map(\.variant) == [
+        Variant(id: "r1", chromosome: "chr2", position: 17, ref: "A", alt: "G"),
+        Variant(id: "X_5_C_T", chromosome: "X", position: 5, ref: "C", alt: "T"),
+        Variant(id: "r3", chromosome: "", position: 0, ref: ".", alt: "."),
+      ])
+    let positions = try read("id\tchr\tpos\ta\nr1\t1\t5.5\t2\nr2\t1\t1e+05\t2\n").rows.map(\.variant.position)
+    #expect(positions == [5, 100_000])
+  }
+
+  @Test func locationsFile() throws {
+    let places = "snpid\tchr\tpos\nr2\tchr5\t70\nr9\t6\t1\nr4\tNA\tNA\n"
+    let reading = try read(plain, locations: places)
+    #expect(reading.rows.map(\.variant.chromosome) == ["", "chr5"])
+    #expect(reading.rows.map(\.variant.position) == [0, 70])
+    let source = try DosageMatrixSource(path: fixture.path("SNP.txt"), locations: fixture.path("snpsloc.txt"))
+    #expect(try source.chromosomes() == ["5", "6"])
+    #expect(source.paths.count == 2)
+    let region = VariantSelection(regions: [GenomicRegion(chromosome: "5", start: 70, end: 70)])
+    #expect(try GenotypeReading(source, selection: region).ids == ["r2"])
+    #expect(try DosageMatrixSource(path: fixture.path("SNP.txt")).chromosomes() == nil)
+  }
+
+  @Test func blocksThreadsAndOrder() throws {
+    var random = GenotypeRandom(seed: 5)
+    let names = (0..<11).map { "s\($0)" }
+    let values = (0..<50).map { _ in names.map { _ in Float(Int.random(in: -1...8, using: &random)) / 4 } }
+    var text = (["id"] + names).joined(separator: "\t") + "\n"
+    for (index, row) in values.enumerated() {
+      text += (["r\(index)"] + row.map { $0 < 0 ? "NA" : "\($0)" }).joined(separator: "\t") + "\n"
+    }
+    let source = try DosageMatrixSource(path: fixture.write("m.txt", text))
+    let whole = try GenotypeReading(source)
+    #expect(whole.dosages == values.map { $0.map { $0 < 0 ? -1 : $0 } })
+    for blockSize in [1, 7, 50, 51] {
+      #expect(try GenotypeReading(source, blockSize: blockSize, concurrently: true) == whole)
+    }
+    let order = [9, 0, 4]
+    #expect(
+      try GenotypeReading(source, samples: order).dosages
+        == whole.dosages.map { row in order.map { row[$0] } })
+  }
+
+  @Test func brokenMatrices() throws {
+    func expect(
+      _ text: String, _ phrase: String, line: Int?, locations: String? = nil,
+      sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+      let path = try fixture.write("SNP.txt", text)
+      let places = try locations.map { try fixture.write("snpsloc.txt", $0) }
+      let error = try #require(genotypeError([path], locations: places), sourceLocation: sourceLocation)
+      #expect(error.cause.contains(phrase), "\(error)", sourceLocation: sourceLocation)
+      #expect(error.kind == .malformed && error.line == line, "\(error)", sourceLocation: sourceLocation)
+      #expect(
+        error.file == (locations == nil ? path : fixture.path("snpsloc.txt")), sourceLocation: sourceLocation)
+    }
+    try expect("", "empty", line: nil)
+    try expect("\n\n", "no rows", line: nil)
+    try expect("id\ta\tb\n", "no rows", line: nil)
+    try expect("id\na\n", "no samples", line: 1)
+    try expect("id\ta\ta\nr\t1\t1\n", "sample a occurs twice", line: 1)
+    try expect("id\ta\t\nr\t1\t1\n", "no name", line: 1)
+    try expect("id\tchr\ta\nr\t1\t1\n", "chr and pos must be given together", line: 1)
+    try expect("id\tchr\tpos\tbp\ta\nr\t1\t1\t1\t1\n", "annotation column occurs twice", line: 1)
+    try expect("id\tchr\tpos\ta\nr\t1\t-4\t1\n", "position '-4'", line: 2)
+    try expect(plain + "r3\t0\t1\n", "2 dosages, not 3", line: 4)
+    try expect(plain + "r3\n", "fewer cells", line: 4)
+    try expect(plain + "r3\t0\t1\t2\t0\n", "more than the header's 3", line: 4)
+    try expect(plain + "r3\t0\t1\t2\t\n", "more than the header's 3", line: 4)
+    try expect(plain + "\t0\t1\t2\n", "no id", line: 4)
+    try expect(plain + "r3\t0\t-9\t2\n", "dosage of b is '-9'", line: 4)
+    try expect(plain + "r3\t0\t2.5\t2\n", "outside 0…2: '2.5'", line: 4)
+    try expect(plain + "r3\tA\t2\t2\n", "dosage of a is not a number: 'A'", line: 4)
+    try expect(plain + "r3\t1\t2\tinf\n", "not a number: 'inf'", line: 4)
+    try expect("\u{1}\u{2}\u{3}\n\u{4}", "not a text file", line: 1)
+    try expect(plain, "2 cells, not 3", line: 2, locations: "snp chr pos\nr1 1\n")
+    try expect(plain, "position '-1'", line: 2, locations: "snp chr pos\nr1 1 -1\n")
+    try expect(plain, "r1 has two locations", line: 2, locations: "r1 1 5\nr1 2 5\n")
+    try expect(plain, "no variant has a location", line: nil, locations: "snp chr pos\n")
+    #expect(
+      genotypeError([try fixture.write("SNP.txt", plain + "r3\t0\t-9\t2\n")])?.remedy
+        == "write missing genotypes as NA")
+  }
+
+  @Test func sharedData() throws {
+    guard let toy = GenotypeFixture.shared("matrixeqtl_toy/SNP.txt"),
+      let yeast = GenotypeFixture.shared("yeast_brem_trigger/tsv/genotypes_01.3244x112.tsv.gz")
+    else {
+      print("skipped: the shared data are absent")
+      return
+    }
+    let source = try GenotypeFile.open(
+      [toy], locations: GenotypeFixture.shared("matrixeqtl_toy/snpsloc.txt"))
+    let reading = try GenotypeReading(source)
+    #expect(reading.rows.count == 15 && source.sampleIDs.count == 16)
+    #expect(reading.dosages[0] == [2, 0, 2, 0, 2, 1, 2, 1, 1, 1, 2, 2, 1, 2, 2, 1])
+    #expect(reading.rows[1].variant.position == 752_565)
+    let markers = try GenotypeReading(GenotypeFile.open([yeast]))
+    #expect(markers.rows.count == 3_244)
+    #expect(markers.rows[0].dosages.count == 112)
+    #expect(markers.rows[0].variant.position == 358)
+  }
+}
