@@ -71,7 +71,12 @@ import Testing
       let expected = tested.filter {
         ($0.fit?.logP(trial.alternative) ?? .infinity) <= trial.scan.logThreshold
       }
-      let (batches, summary) = try trial.scan.hits(in: trial.small.study(shuffled: UInt64(seed)), workers: 2)
+      let study = try trial.small.study(shuffled: UInt64(seed))
+      guard tested.contains(where: { $0.fit != nil }) else {
+        #expect(throws: StudyError.self, "seed \(seed)") { try trial.scan.hits(in: study) }
+        continue
+      }
+      let (batches, summary) = try trial.scan.hits(in: study, workers: 2)
       let found = disagreements(batches.pairs, expected, trial.alternative)
       #expect(found.isEmpty, "seed \(seed)")
       #expect(summary.counts.tests == tested.filter { $0.fit != nil }.count, "seed \(seed)")
