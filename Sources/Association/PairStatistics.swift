@@ -57,13 +57,19 @@ struct PairEvaluator {
   /// Makes e = Mg of variant `k`. False when nothing is left of it: it is collinear with the covariates.
   mutating func load(_ k: Int, of panel: VariantPanel) -> Bool {
     let n = Int64(traits.sampleCount)
+    let total = panel.variants[k].summary.centeredSumOfSquares
     residual.withUnsafeMutableBufferPointer { e in
       let e = e.baseAddress!
       panel.writeCentered(k, to: e)
-      residualiser.project(e, width: 1, scratch: &scratch)
+      // One pass leaves u·‖g−ḡ‖ along Q; ỹ is orthogonal to Q, so that is nothing unless most of g went away.
+      residualiser.project(e, width: 1, passes: 1, scratch: &scratch)
       sk_panel_products(e, 1, e, 1, n, &squaredNorm)
+      if squaredNorm < 0.25 * total {
+        residualiser.project(e, width: 1, passes: 1, scratch: &scratch)
+        sk_panel_products(e, 1, e, 1, n, &squaredNorm)
+      }
     }
-    if squaredNorm > Self.collinearity * panel.variants[k].summary.centeredSumOfSquares { return true }
+    if squaredNorm > Self.collinearity * total { return true }
     squaredNorm = 0
     return false
   }

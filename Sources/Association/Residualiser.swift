@@ -58,11 +58,13 @@ public struct Residualiser: Sendable {
 
   /// x ← Mx for each of `width` columns.
   ///
-  /// Bits of a column depend on that column alone (see `exact_products.h`). Complexity: 8·n·rank flop a column.
-  func project(_ x: UnsafeMutablePointer<Double>, width: Int, scratch: inout [Double]) {
+  /// Bits of a column depend on that column alone (see `exact_products.h`). Complexity: 4·n·rank flop a column and pass.
+  func project(
+    _ x: UnsafeMutablePointer<Double>, width: Int, passes: Int = passCount, scratch: inout [Double]
+  ) {
     if scratch.count < width * rank { scratch = [Double](repeating: 0, count: width * rank) }
     let n = Int64(sampleCount)
-    for _ in 0..<Self.passCount {
+    for _ in 0..<passes {
       sk_panel_products(x, Int64(width), q, Int64(rank), n, &scratch)
       sk_subtract_combination(x, Int64(width), q, Int64(rank), scratch, n)
     }

@@ -21,10 +21,10 @@ final class TestSample: Sendable {
   private let limit: Atomic<UInt64>
 
   /// - Parameter variantCount: of the source, where it is known: then most variants that will not stay are never evaluated. The
-  ///   sample is the same either way as long as the filters keep a third of the variants.
+  ///   sample is the same either way as long as the filters keep half of the variants.
   init(seed: UInt64, variantCount: Int?) {
     self.seed = seed
-    let share = variantCount.map { 3 * Double(Self.variantCount) / Double(max(1, $0)) } ?? 1
+    let share = variantCount.map { 2 * Double(Self.variantCount) / Double(max(1, $0)) } ?? 1
     limit = Atomic(share < 1 ? UInt64(share * 0x1p64) : .max)
   }
 
