@@ -28,22 +28,27 @@ public struct Residualiser: Sendable {
     precondition(names.count == covariates.columns)
     var drops: [Drop] = []
     var centered = Matrix(rows: n, columns: covariates.columns)
+    var constant: Set<Int> = []
     for j in 0..<covariates.columns {
       let column = covariates.column(j)
-      let mean = column.reduce(0, +) / Double(n)
-      let values = column.map { $0 - mean }
+      // Twice: at mean/sd ≥ 1e6 the first leaves a mean that matters.
+      var values = column
+      for _ in 0..<2 {
+        let mean = values.reduce(0, +) / Double(n)
+        values = values.map { $0 - mean }
+      }
       let length = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
       let raw = column.reduce(0) { $0 + $1 * $1 }.squareRoot()
       guard length > 1e-7 * raw else {
         drops.append(Drop(.covariate, id: names[j], reason: "constant"))
+        constant.insert(j)
         continue
       }
       for i in 0..<n { centered[i, j] = values[i] / length }
     }
     let orthonormal = OrthonormalBasis(of: centered)
-    let constant = Set(drops.map(\.id))
-    drops += orthonormal.dropped.lazy.map { names[$0] }.filter { !constant.contains($0) }
-      .map { Drop(.covariate, id: $0, reason: "collinear with the covariates before it") }
+    drops += orthonormal.dropped.filter { !constant.contains($0) }
+      .map { Drop(.covariate, id: names[$0], reason: "collinear with the covariates before it") }
     self.drops = drops
     sampleCount = n
     rank = orthonormal.rank + 1
@@ -110,7 +115,7 @@ public struct Residualiser: Sendable {
     }
     let eigen = SymmetricEigen(of: a)
     // A direction of Q that lives on the missing samples only leaves eigenvalue 0 up to rounding: the rank falls.
-    let (inverse, observedRank) = eigen.pseudoInverse(tolerance: 1e-10)
+    let (inverse, observedRank) = eigen.pseudoInverse(tolerance: 1e-12)
     let smallest = eigen.values.first ?? 1
     return MissingPattern(
       missing: missing, observed: n - missing.count, rank: observedRank, inverse: inverse.storage,

@@ -10,7 +10,7 @@ final class TestSample: Sendable {
   static let variantCount = 15_625
   static let traitsPerVariant = 64
   /// Variants with the same ordinal up to this many bits draw the same traits.
-  private static let groupBits = 9
+  private static let groupBits = 6
   private let seed: UInt64
 
   private struct State {

@@ -3,7 +3,8 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-#if defined(__x86_64__)
+// The thread sanitizer is not ready when clones are resolved.
+#if defined(__x86_64__) && !(defined(__has_feature) && __has_feature(thread_sanitizer))
 #define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define CLONES

@@ -77,7 +77,7 @@ public struct VariantSelection: Sendable {
 
 /// One pass over a source. Calls to ``nextChunk()`` are serialised by the caller.
 public protocol GenotypeStream: AnyObject, Sendable {
-  /// The next chunk in file order, nil at the end.
+  /// The next chunk in file order; nil at the end, however often it is asked.
   func nextChunk() throws(StudyError) -> (any GenotypeChunk)?
   /// The share of the input read so far, 0…1, for progress.
   var fractionRead: Double { get }
