@@ -43,9 +43,9 @@ struct Sieve: Sendable {
 
   /// Samples summed in one BLAS call: beyond it the block-wise sum has the smaller bound.
   private static let innerBlock = 1024
-  /// Traits per tile. With blocks of 512 variants OpenBLAS comes within 6 % of its best rate, and the comparison that follows finds
-  /// the 2.6 MB of results in a second- or third-level cache.
-  static let tileTraits = 1280
+  /// Traits per tile. With blocks of 512 variants OpenBLAS comes near its best rate, and the comparison that follows finds
+  /// the 5 MB of results in the last-level cache.
+  static let tileTraits = 2560
 
   var count: Int { order.count }
   var largestR: Double { criticalR.max() ?? 1 }
