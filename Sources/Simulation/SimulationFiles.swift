@@ -1,24 +1,25 @@
 import LinearAlgebra
 public import StudyData
-import StudyIO
+public import StudyIO
 
 extension Simulator {
   /// Writes the study to files, all of them or none.
   ///
   /// - `PREFIX.bed`, `.bim`, `.fam`: PLINK 1 genotypes, A1 being ALT; the .fam names parents.
   /// - `PREFIX.phenotypes.bed.gz`: BED with four leading columns, sorted by position.
-  /// - `PREFIX.covariates.tsv`: covariates in rows.
+  /// - `PREFIX.covariates.tsv`: covariates in rows, unless there are none.
   /// - `PREFIX.truth.tsv`: ``PlantedEffect``, a row each.
   ///
-  /// - Parameter progress: is called now and then with the share done, 0…1.
+  /// - Parameters:
+  ///   - output: is committed at the end. Give one of your own to be able to abort it.
+  ///   - progress: is called now and then with the share done, 0…1.
   /// - Returns: the paths of the files.
   /// - Throws: ``StudyError``: `environment` when a file cannot be written, `degenerate` as ``traits()``.
   /// - Complexity: O(samples × (variants + genes)) time; memory holds traits and one buffer of genotypes.
   @discardableResult
   public func write(
-    prefix: String, progress: (Double) -> Void = { _ in }
+    prefix: String, output: OutputTransaction = OutputTransaction(), progress: (Double) -> Void = { _ in }
   ) throws(StudyError) -> [String] {
-    let output = OutputTransaction()
     var paths: [String] = []
     func open(_ suffix: String, _ compression: TableWriter.Compression = .none) throws(StudyError)
       -> TableWriter
@@ -31,13 +32,13 @@ extension Simulator {
     let bim = try open(".bim")
     let fam = try open(".fam")
     let phenotypes = try open(".phenotypes.bed.gz", .bgzf())
-    let covariates = try open(".covariates.tsv")
+    let covariates = options.covariates > 0 ? try open(".covariates.tsv") : nil
     let truth = try open(".truth.tsv")
 
     try fam.append(famRows())
     let traits = try writeGenotypes(bed, bim, progress)
     try Self.write(traits.phenotypes, to: phenotypes)
-    try covariates.append(Self.rows(of: traits.covariates))
+    try covariates?.append(Self.rows(of: traits.covariates))
     try truth.append(Self.rows(of: traits.truth))
     try output.commit()
     return paths

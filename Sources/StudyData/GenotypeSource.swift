@@ -132,7 +132,6 @@ public struct Drop: Sendable, Equatable {
     case variant
     case phenotype
     case covariate
-    case pair
   }
   public var item: Item
   public var id: String

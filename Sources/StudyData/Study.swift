@@ -27,15 +27,18 @@ public struct Study: Sendable {
   ///
   /// - Parameters:
   ///   - keep: only these samples; nil keeps all that are in every file.
+  ///     Those of them that no file has are noted in `alignment`.
   ///   - requiringSharedChromosome: whether disjoint chromosome names are an error, as they are wherever near and far pairs are
   ///     told apart.
+  ///   - chromosomeRemedy: what that error advises.
   /// - Missing: NaN phenotypes are kept (each trait is analysed on its observed samples); NaN covariates are refused.
   /// - Throws: ``StudyError`` of kind `inconsistent` when no sample (or no chromosome, where both sides name them) is
   ///   shared, `malformed` when a covariate is missing for an analysed sample.
   /// - Complexity: O(samples × (features + covariates)).
   public init(
     genotypes: any GenotypeSource, phenotypes: Phenotypes, covariates: Covariates? = nil,
-    restrictedTo keep: Set<String>? = nil, requiringSharedChromosome: Bool = true
+    restrictedTo keep: Set<String>? = nil, requiringSharedChromosome: Bool = true,
+    chromosomeRemedy: String = "name chromosomes alike in both files (a chr prefix is ignored)"
   ) throws(StudyError) {
     var shared = Set(genotypes.sampleIDs).intersection(phenotypes.sampleIDs)
     guard !shared.isEmpty else {
@@ -50,6 +53,7 @@ public struct Study: Sendable {
       }
       shared = next
     }
+    let inEveryFile = shared
     if let keep {
       shared.formIntersection(keep)
       guard !shared.isEmpty else {
@@ -67,7 +71,8 @@ public struct Study: Sendable {
       for (i, id) in all.enumerated() { position[id] = i }
       let lost = all.filter { !shared.contains($0) }
       drops += lost.map {
-        Drop(.sample, id: $0, reason: "not in every file", detail: "found in \(path)")
+        let reason = inEveryFile.contains($0) ? "not asked for" : "not in every file"
+        return Drop(.sample, id: $0, reason: reason, detail: "found in \(path)")
       }
       var line = "\(path): \(all.count) samples, \(ids.count) analysed"
       if !lost.isEmpty { line += ", \(lost.count) not used (\(Self.firstNames(lost)))" }
@@ -92,18 +97,26 @@ public struct Study: Sendable {
       self.covariates = Matrix(rows: ids.count, columns: 0)
       covariateNames = []
     }
+    if let keep {
+      let found = [genotypes.sampleIDs, phenotypes.sampleIDs, covariates?.sampleIDs ?? []].joined()
+      let absent = keep.subtracting(found).sorted()
+      if !absent.isEmpty {
+        alignment.append(
+          "\(absent.count) of the samples asked for are in no file (\(Self.firstNames(absent)))")
+      }
+    }
     sampleIDs = ids
     self.genotypes = genotypes
     features = phenotypes.features
     self.phenotypes = phenotypes.values.selectingRows(phenotypeRows)
     self.drops = drops + phenotypes.drops
     self.alignment = alignment
-    if requiringSharedChromosome { try Self.checkChromosomes(genotypes, phenotypes) }
+    if requiringSharedChromosome { try Self.checkChromosomes(genotypes, phenotypes, chromosomeRemedy) }
   }
 
-  private static func checkChromosomes(_ genotypes: any GenotypeSource, _ phenotypes: Phenotypes)
-    throws(StudyError)
-  {
+  private static func checkChromosomes(
+    _ genotypes: any GenotypeSource, _ phenotypes: Phenotypes, _ remedy: String
+  ) throws(StudyError) {
     let ofFeatures = Set(
       phenotypes.features.lazy.filter(\.hasLocation).map { Chromosome.normalized($0.chromosome) })
     guard !ofFeatures.isEmpty, let ofVariants = try genotypes.chromosomes(), !ofVariants.isEmpty,
@@ -113,7 +126,7 @@ public struct Study: Sendable {
       .inconsistent,
       "no chromosome is shared: \(genotypes.path) has \(firstNames(ofVariants.sorted())), "
         + "\(phenotypes.path) has \(firstNames(ofFeatures.sorted()))",
-      remedy: "name chromosomes alike in both files (a chr prefix is ignored)")
+      remedy: remedy)
   }
 
   private static func noOverlap(_ a: String, _ inA: [String], _ b: String, _ inB: [String])

@@ -7,7 +7,7 @@ struct CisNominalCommand: ParsableCommand {
     commandName: "nominal",
     abstract: "Test every variant within a window of each phenotype; all pairs are written.",
     discussion: """
-      Writes OUT.cis_nominal.tsv.gz, ordered by variant and, in our own format, indexed for tabix.
+      Writes OUT.cis_nominal.tsv.gz, ordered by variant and, in our own format and if the genotypes are sorted, indexed for tabix.
 
       EXAMPLE
         swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS \\
@@ -31,11 +31,10 @@ struct CisNominalCommand: ParsableCommand {
     let progress = Progress(quiet: resources.quiet)
     let study = try input.study(phenotypeRegions: true)
     for line in study.alignment + study.genotypes.notes { progress.note(line) }
-    let table = try ResultTable(.cis, resources.format, study.features)
-    let inputs = try Manifest.inputs(input.files(of: study))
+    let table = ResultTable(.cis, resources.format, study.features)
     let scan = CisScan(
       radius: window, anchor: test.windowFrom,
-      options: test.scanOptions(try input.selection(margin: window + longestFeature(study))))
+      options: test.scanOptions(try input.selection(margin: margin(study))))
 
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
@@ -45,11 +44,14 @@ struct CisNominalCommand: ParsableCommand {
     let pairs = try files.open(path, compression: resources.compression, index: index)
     let drops = try DropWriter(
       files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
+    let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
+    let inputs = try Manifest.inputs(input.files(of: study))
     try drops.append(study.drops)
     try pairs.append(bytes: table.headerLine())
     // QTLtools' rows carry the number of variants in the window and whether they are its best: known at the end.
-    let spool = resources.format == .qtltools ? try RowSpool(prefix: resources.out) : nil
+    let spool = resources.format == .qtltools ? try RowSpool(prefix: resources.out, keepsP: false) : nil
     let windows = WindowTotals(study.features.count)
+    let order = Mutex(RowOrder())
 
     let level = resources.compressionLevel
     let started = progress.elapsed
@@ -62,26 +64,56 @@ struct CisNominalCommand: ParsableCommand {
       emit: { batch in
         if let spool { try spool.append(batch.spooled) } else { try batch.write(to: pairs) }
         try drops.append(batch.drops)
+        order.withLock { $0.observe(batch.variants) }
         progress.advance(tests: batch.tests, rows: batch.rowCount, fraction: batch.fractionRead)
       })
     let scanned = progress.elapsed
     progress.finish()
     if let spool { try windows.complete(pairs, from: spool, table) }
     try drops.append(summary.drops)
+    var notes: [String] = []
+    if index != nil, !order.withLock(\.isSorted) {
+      pairs.dropIndex()
+      notes = ["\(path) has no index: the genotypes are not sorted by chromosome and position"]
+      progress.note(notes[0])
+    }
+    let indexSuffix = try pairs.finish()
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,
-      outputs: [path] + (index == nil ? [] : [path + ".tbi"])
+      outputs: [path] + (indexSuffix.map { [path + $0] } ?? [])
         + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
-      seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs)
-    try files.open(resources.out + ".manifest.json", compression: .none).append(bytes: manifest.json())
+      seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
+      notes: notes)
+    try manifestFile.append(bytes: manifest.json())
     try files.commit()
     progress.note(
       "\(summary.counts.tests) pairs (\(summary.counts.variants) variants, \(summary.traits) phenotypes) in "
         + "\(Progress.duration(progress.elapsed)); written to \(path)")
   }
 
-  private func longestFeature(_ study: Study) -> Int {
-    study.features.lazy.map { $0.end - $0.start }.max() ?? 0
+  /// How far from a feature's start a variant of its window may lie.
+  private func margin(_ study: Study) -> Int {
+    let longest = study.features.lazy.map { $0.end - $0.start }.max() ?? 0
+    let (margin, overflow) = window.addingReportingOverflow(longest)
+    return overflow ? .max : margin
+  }
+}
+
+/// Whether rows can be indexed: chromosomes in one piece each, positions ascending within.
+struct RowOrder {
+  private(set) var isSorted = true
+  private var last: (chromosome: String, position: Int) = ("", 0)
+  private var seen: Set<String> = []
+
+  mutating func observe(_ variants: [TestedVariant]) {
+    for variant in variants.lazy.map(\.variant) {
+      if variant.chromosome == last.chromosome {
+        if variant.position < last.position { isSorted = false }
+      } else if !seen.insert(variant.chromosome).inserted {
+        isSorted = false
+      }
+      last = (variant.chromosome, variant.position)
+    }
   }
 }
 

@@ -80,8 +80,13 @@ struct InputOptions: ParsableArguments {
 
   /// Phenotypes first: they are small and name the samples; then the genotypes' header; then the join.
   ///
-  /// - Parameter phenotypeRegions: whether `--region` also picks the phenotypes.
-  func study(phenotypeRegions: Bool, sharingChromosomes: Bool = true) throws(StudyError) -> Study {
+  /// - Parameters:
+  ///   - phenotypeRegions: whether `--region` also picks the phenotypes.
+  ///   - chromosomeRemedy: what to advise when genotypes and phenotypes share no chromosome; nil when they need not.
+  func study(
+    phenotypeRegions: Bool,
+    chromosomeRemedy: String? = Self.chromosomeRemedy
+  ) throws(StudyError) -> Study {
     let regions = try parsedRegions()
     let wantedGenes = try genes.map { (path) throws(StudyError) in try IDListFile.read(path) }
     let keep = try samples.map { (path) throws(StudyError) in try IDListFile.read(path) }
@@ -94,8 +99,11 @@ struct InputOptions: ParsableArguments {
     }
     return try Study(
       genotypes: source, phenotypes: table, covariates: covariateTable, restrictedTo: keep,
-      requiringSharedChromosome: sharingChromosomes)
+      requiringSharedChromosome: chromosomeRemedy != nil,
+      chromosomeRemedy: chromosomeRemedy ?? Self.chromosomeRemedy)
   }
+
+  static let chromosomeRemedy = "name chromosomes alike in both files (a chr prefix is ignored)"
 
   func parsedRegions() throws(StudyError) -> [GenomicRegion] {
     var regions: [GenomicRegion] = []
@@ -116,10 +124,12 @@ struct InputOptions: ParsableArguments {
       minimumInfo: minInfo.map { .init(field: infoField, value: $0) })
   }
 
-  /// Every file the run reads, for the manifest.
+  /// Every file the run reads, for the manifest; lists of genotype files, too.
   func files(of study: Study) -> [String] {
-    study.genotypes.paths
-      + [variantLocations, phenotypes, geneLocations, covariates, samples, extract, genes].compactMap(\.self)
+    study.genotypes.paths + genotypes.filter { $0.hasPrefix("@") }.map { String($0.dropFirst()) }
+      + [
+        genotypeList, variantLocations, phenotypes, geneLocations, covariates, samples, extract, genes,
+      ].compactMap(\.self)
   }
 }
 

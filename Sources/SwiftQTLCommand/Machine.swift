@@ -3,34 +3,58 @@ import Glibc
 
 /// What the operating system and the batch system let this process use.
 enum Machine {
-  /// The least of CPU affinity, the cgroup's CPU quota and SLURM_CPUS_PER_TASK.
+  /// The least of CPU affinity, the cgroups' CPU quotas and SLURM_CPUS_PER_TASK.
   static func availableCores(
     environment: [String: String] = ProcessInfo.processInfo.environment,
-    quota: String? = contents("/sys/fs/cgroup/cpu.max")
+    quotas: [String] = cgroupFiles("cpu.max")
   ) -> Int {
     // Respects the affinity mask.
     var cores = ProcessInfo.processInfo.activeProcessorCount
-    if let limit = coreQuota(quota) { cores = min(cores, limit) }
-    if let slurm = environment["SLURM_CPUS_PER_TASK"].flatMap(Int.init), slurm > 0 {
-      cores = min(cores, slurm)
-    }
+    for limit in quotas.compactMap(coreQuota) { cores = min(cores, limit) }
+    if let slurm = positive(environment["SLURM_CPUS_PER_TASK"]) { cores = min(cores, slurm) }
     return max(1, cores)
   }
 
   /// `cpu.max` of cgroup v2: "QUOTA PERIOD" or "max PERIOD"; whole cores, at least one.
-  static func coreQuota(_ text: String?) -> Int? {
-    let fields = (text ?? "").split(whereSeparator: \.isWhitespace)
+  static func coreQuota(_ text: String) -> Int? {
+    let fields = text.split(whereSeparator: \.isWhitespace)
     guard fields.count == 2, let quota = Double(fields[0]), let period = Double(fields[1]), period > 0 else {
       return nil
     }
     return max(1, Int(quota / period))
   }
 
-  /// Bytes: physical memory or the cgroup's limit, whichever is less.
-  static func memory() -> Int {
-    let physical = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
-    let limit = contents("/sys/fs/cgroup/memory.max").flatMap { Int($0.filter(\.isNumber)) }
-    return min(physical, limit ?? .max)
+  /// Bytes: the least of physical memory, the cgroups' limits and SLURM_MEM_PER_NODE, which counts MiB (0: all).
+  static func memory(
+    environment: [String: String] = ProcessInfo.processInfo.environment,
+    limits: [String] = cgroupFiles("memory.max")
+  ) -> Int {
+    var bytes = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
+    for limit in limits.compactMap(positive) { bytes = min(bytes, limit) }
+    if let slurm = positive(environment["SLURM_MEM_PER_NODE"]) {
+      bytes = min(bytes, min(slurm, 1 << 40) << 20)
+    }
+    return bytes
+  }
+
+  /// The contents of a control file in this process's cgroup and in those above it: the limits of all of them bind.
+  ///
+  /// - Parameters:
+  ///   - root: where cgroup v2 is mounted.
+  ///   - membership: what /proc/self/cgroup says; its line of v2 is `0::PATH`.
+  static func cgroupFiles(
+    _ name: String, root: String = "/sys/fs/cgroup", membership: String? = contents("/proc/self/cgroup")
+  ) -> [String] {
+    let line = membership?.split(separator: "\n").first { $0.hasPrefix("0::") }
+    let path = (line?.dropFirst(3) ?? "").split(separator: "/")
+    return (0...path.count).compactMap { depth in
+      contents(([root[...]] + path[..<depth] + [name[...]]).joined(separator: "/"))
+    }
+  }
+
+  private static func positive(_ text: String?) -> Int? {
+    let number = text.flatMap { Int($0.filter { !$0.isWhitespace }) }
+    return number.flatMap { $0 > 0 ? $0 : nil }
   }
 
   /// Peak resident memory of this process so far, in bytes.
@@ -43,8 +67,9 @@ enum Machine {
   static func contents(_ path: String) -> String? {
     guard let file = fopen(path, "r") else { return nil }
     defer { fclose(file) }
-    var buffer = [CChar](repeating: 0, count: 256)
-    guard fgets(&buffer, 256, file) != nil else { return nil }
-    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    // Files of the kernel: short, and without a size.
+    var buffer = [UInt8](repeating: 0, count: 1 << 14)
+    let count = fread(&buffer, 1, buffer.count, file)
+    return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
   }
 }

@@ -8,8 +8,9 @@ let swiftQTLVersion = "0.1.0"
 struct Manifest: Encodable {
   struct Input: Encodable {
     var path: String
+    /// 0 for what can be read only once, such as a pipe.
     var bytes: Int
-    /// XXH3-128, as `xxhsum -H2` prints it.
+    /// XXH3-128, as `xxhsum -H2` prints it; empty for a pipe.
     var xxh3: String
   }
 
@@ -45,6 +46,8 @@ struct Manifest: Encodable {
   var alignment: [String] = []
   var counts: Counts
   var drops: [String: [String: Int]]
+  /// Pairs with p at most this were reported; nil: all.
+  var threshold: Double?
   var seed: UInt64
   var backend: String
   var blas: String
@@ -60,7 +63,7 @@ struct Manifest: Encodable {
 
   init(
     study: Study, summary: ScanSummary, drops: [String: [String: Int]], run: RunOptions, outputs: [String],
-    seconds: [String: Double], inputs: [Input]
+    seconds: [String: Double], inputs: [Input], threshold: Double? = nil, notes: [String] = []
   ) {
     let c = summary.counts
     counts = Counts(
@@ -72,7 +75,8 @@ struct Manifest: Encodable {
       perfectFits: c.perfectFits)
     self.drops = drops
     self.inputs = inputs
-    alignment = study.alignment + study.genotypes.notes
+    alignment = study.alignment + study.genotypes.notes + notes
+    self.threshold = threshold
     seed = run.seed
     backend = summary.backend
     blas = BLAS.configuration
@@ -90,24 +94,26 @@ struct Manifest: Encodable {
     }
   }
 
-  /// Sizes and checksums of the files a run read.
+  /// Sizes and checksums of the files a run read, each once.
   static func inputs(_ paths: [String]) throws(StudyError) -> [Input] {
     var out: [Input] = []
-    for path in paths {
+    var seen: Set<String> = []
+    for path in paths where seen.insert(path).inserted {
       var status = stat()
-      stat(path, &status)
-      out.append(Input(path: path, bytes: Int(status.st_size), xxh3: try Checksum.xxh3(path)))
+      let isFile = stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+      out.append(
+        Input(
+          path: path, bytes: isFile ? Int(status.st_size) : 0, xxh3: isFile ? try Checksum.xxh3(path) : "")
+      )
     }
     return out
   }
 
-  func json() -> [UInt8] {
+  func json() throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "Inf", negativeInfinity: "-Inf", nan: "NA")
-    // Nothing in a manifest can fail to encode.
-    let data = (try? encoder.encode(self)) ?? Data("{}".utf8)
-    return Array(data) + [0x0A]
+    return Array(try encoder.encode(self)) + [0x0A]
   }
 }

@@ -60,8 +60,8 @@ final class Progress: Sendable {
     let picture =
       bar
       ? "[" + String(repeating: "#", count: filled) + String(repeating: ".", count: 24 - filled) + "] " : ""
-    return
-      "\(picture)\(percent)%  \(si(Double(tests) / max(elapsed, 1e-3))) tests/s  \(rows) rows  \(left) left"
+    let rate = tests == 0 ? "" : "\(si(Double(tests) / max(elapsed, 1e-3))) tests/s  "
+    return "\(picture)\(percent)%  \(rate)\(rows) rows  \(left) left"
   }
 
   static func duration(_ seconds: Double) -> String {

@@ -7,6 +7,8 @@ struct RenderedBatch: Sendable {
   private var blocks: BGZFBlocks?
   var spooled = RowSpool.Batch()
   var bestText = RowBuffer(capacity: 1 << 8)
+  /// Those that have rows.
+  var variants: [TestedVariant]
   var drops: [Drop]
   var tests: Int
   var rowCount: Int
@@ -15,6 +17,7 @@ struct RenderedBatch: Sendable {
   private static let leastCompressed = 1 << 16
 
   init(_ batch: PairBatch, _ table: ResultTable, level: Int, spooled isSpooled: Bool) {
+    variants = batch.variants
     drops = batch.drops
     tests = batch.counts.tests
     rowCount = batch.rows.count

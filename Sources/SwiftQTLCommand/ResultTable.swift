@@ -24,10 +24,9 @@ struct ResultTable: Sendable {
   /// What a row says of its phenotype before the numbers, and the phenotype's start.
   private let heads: [(text: [UInt8], tss: Int)]
 
-  init(_ scan: Scan, _ format: TableFormat, _ features: [Feature]) throws {
-    if scan == .trans, format == .fastqtl {
-      throw ValidationError("--format fastqtl is a cis format; trans knows swiftqtl, tensorqtl and qtltools.")
-    }
+  /// - Precondition: FastQTL's format is for cis scans only.
+  init(_ scan: Scan, _ format: TableFormat, _ features: [Feature]) {
+    precondition(scan == .cis || format != .fastqtl)
     self.scan = scan
     self.format = format
     self.features = features

@@ -5,7 +5,8 @@ import Synchronization
 /// Rows held on disk until a second pass can complete them (q needs all p; QTLtools' table needs each window's size).
 ///
 /// The files are unlinked as soon as they are open: nothing is left behind however the process ends. p values are sorted in a
-/// mapped file, so memory does not grow with the number of rows: the kernel may write its pages out.
+/// mapped file, whose pages the kernel may write out; the standard library's sort merges in memory of its own, 4 bytes a row at
+/// most while it runs.
 final class RowSpool: Sendable {
   /// Rows of one batch in the making: texts without newlines, each after its key.
   struct Batch: Sendable {
@@ -32,7 +33,8 @@ final class RowSpool: Sendable {
 
   private struct Files {
     var rows: UnsafeMutablePointer<FILE>
-    var keys: UnsafeMutablePointer<FILE>
+    /// ln p of every row, where q is wanted.
+    var keys: UnsafeMutablePointer<FILE>?
     var count = 0
   }
   private let files: Mutex<Files>
@@ -41,17 +43,19 @@ final class RowSpool: Sendable {
   var count: Int { files.withLock { $0.count } }
 
   /// Temporary files in the directory of `prefix`.
-  init(prefix: String) throws(StudyError) {
+  ///
+  /// - Parameter keepsP: whether ``withLogQ(testCount:_:)`` will be called.
+  init(prefix: String, keepsP: Bool) throws(StudyError) {
     self.prefix = prefix
     let rows = try Self.openUnlinked(prefix)
-    let keys = try Self.openUnlinked(prefix)
+    let keys = keepsP ? try Self.openUnlinked(prefix) : nil
     files = Mutex(Files(rows: rows, keys: keys))
   }
 
   deinit {
     files.withLock {
       fclose($0.rows)
-      fclose($0.keys)
+      if let keys = $0.keys { fclose(keys) }
     }
   }
 
@@ -59,8 +63,11 @@ final class RowSpool: Sendable {
     guard !batch.logP.isEmpty else { return }
     let isWritten = files.withLock { files in
       files.count += batch.logP.count
-      return batch.records.withUnsafeBytes { fwrite($0.baseAddress, $0.count, 1, files.rows) == 1 }
-        && batch.logP.withUnsafeBytes { fwrite($0.baseAddress, $0.count, 1, files.keys) == 1 }
+      guard batch.records.withUnsafeBytes({ fwrite($0.baseAddress, $0.count, 1, files.rows) == 1 }) else {
+        return false
+      }
+      guard let keys = files.keys else { return true }
+      return batch.logP.withUnsafeBytes { fwrite($0.baseAddress, $0.count, 1, keys) == 1 }
     }
     guard isWritten else { throw Self.failure(prefix) }
   }
@@ -86,6 +93,8 @@ final class RowSpool: Sendable {
   }
 
   /// Calls `body` with a function that gives ln q of a row's ln p, from BH over `testCount` tests.
+  ///
+  /// - Precondition: the spool keeps p.
   func withLogQ(testCount: Int, _ body: ((Double) -> Double) throws -> Void) throws {
     let count = self.count
     guard count > 0 else { return try body { _ in 0 } }
@@ -94,8 +103,10 @@ final class RowSpool: Sendable {
     let scratch = try Self.openUnlinked(prefix)
     defer { fclose(scratch) }
     let bytes = count * MemoryLayout<Double>.stride
-    guard ftruncate(fileno(scratch), bytes) == 0,
-      let keys = files.withLock({ Self.map($0.keys, bytes) }), let values = Self.map(scratch, bytes)
+    // A write to a hole of a mapped file on a full disk would be a SIGBUS.
+    let code = posix_fallocate(fileno(scratch), 0, bytes)
+    guard code == 0 else { throw Self.failure(prefix, code) }
+    guard let keys = files.withLock({ Self.map($0.keys, bytes) }), let values = Self.map(scratch, bytes)
     else { throw Self.failure(prefix) }
     defer {
       munmap(keys.baseAddress, bytes)
@@ -115,9 +126,10 @@ final class RowSpool: Sendable {
     }
   }
 
-  private static func map(_ file: UnsafeMutablePointer<FILE>, _ bytes: Int) -> UnsafeMutableBufferPointer<
-    Double
-  >? {
+  private static func map(_ file: UnsafeMutablePointer<FILE>?, _ bytes: Int)
+    -> UnsafeMutableBufferPointer<Double>?
+  {
+    guard let file else { preconditionFailure("the spool keeps no p") }
     let address = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0)
     guard let address, address != MAP_FAILED else { return nil }
     return UnsafeMutableBufferPointer(
@@ -134,9 +146,9 @@ final class RowSpool: Sendable {
     return file
   }
 
-  private static func failure(_ prefix: String) -> StudyError {
+  private static func failure(_ prefix: String, _ code: Int32 = errno) -> StudyError {
     StudyError(
-      .environment, file: prefix, "cannot hold rows in a temporary file: \(String(cString: strerror(errno)))",
+      .environment, file: prefix, "cannot hold rows in a temporary file: \(String(cString: strerror(code)))",
       remedy: "free space in the output directory, or choose another with --out")
   }
 }

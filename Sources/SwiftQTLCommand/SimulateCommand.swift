@@ -7,7 +7,7 @@ struct SimulateCommand: ParsableCommand {
     abstract:
       "Write a study with known effects: linked genotypes, structure, families, covariates, hidden factors.",
     discussion: """
-      Writes OUT.bed/.bim/.fam, OUT.phenotypes.bed.gz, OUT.covariates.tsv and OUT.truth.tsv (the planted effects). The same options \
+      Writes OUT.bed/.bim/.fam, OUT.phenotypes.bed.gz, OUT.covariates.tsv (with --covariates) and OUT.truth.tsv (the planted effects). The same options \
       and seed give the same files.
 
       EXAMPLE
@@ -59,8 +59,14 @@ struct SimulateCommand: ParsableCommand {
     options.minimumMAF = maf
     options.linkage = linkage
     let progress = Progress(quiet: quiet)
-    let paths = try Simulator(options).write(prefix: out) { share in
-      progress.advance(tests: 0, rows: Int(share * Double(variants)), fraction: share)
+    let files = OutputTransaction()
+    let interruption = Interruption(givingUp: files)
+    defer { withExtendedLifetime(interruption) {} }
+    var written = 0
+    let paths = try Simulator(options).write(prefix: out, output: files) { share in
+      let rows = Int((share * Double(variants)).rounded())
+      progress.advance(tests: 0, rows: rows - written, fraction: share)
+      written = rows
     }
     progress.finish()
     progress.note("seed \(seed); wrote " + paths.joined(separator: ", "))

@@ -22,7 +22,7 @@ struct SwiftQTLCommand: ParsableCommand {
         A study to try things on, with known effects:
           swiftqtl simulate --samples 500 --variants 20000 --genes 300 --out sim
 
-      Each run writes OUT.manifest.json (what was run on what) and OUT.drops.tsv.gz (what was left out, and why).
+      Each scan writes OUT.manifest.json (what was run on what) and OUT.drops.tsv.gz (what was left out, and why).
       """,
     version: swiftQTLVersion,
     subcommands: [TransCommand.self, CisCommand.self, SimulateCommand.self])
@@ -60,8 +60,9 @@ final class Interruption {
   init(givingUp files: OutputTransaction) {
     self.files = files
     let queue = DispatchQueue(label: "interruption")
-    sources = [SIGINT, SIGTERM, SIGHUP].map { number in
-      signal(number, SIG_IGN)
+    sources = [SIGINT, SIGTERM, SIGHUP].compactMap { number in
+      // What was ignored from the start (nohup) stays so.
+      guard Self.ignore(number) else { return nil }
       let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       source.setEventHandler {
         files.abort()
@@ -72,10 +73,20 @@ final class Interruption {
     }
   }
 
-  /// The handlers may hold the files a little longer than the process lives: they are given up here.
+  /// Cancelled sources let go of their handlers, and so of the files, only later, perhaps not before the process ends: the
+  /// files are given up here.
   deinit {
-    for source in sources { source.cancel() }
+    for source in sources {
+      source.cancel()
+      signal(Int32(source.handle), SIG_DFL)
+    }
     files.abort()
+  }
+
+  /// Leaves a signal to its dispatch source; false where it was ignored already.
+  private static func ignore(_ number: Int32) -> Bool {
+    // Functions of C have no equality.
+    unsafeBitCast(signal(number, SIG_IGN), to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self)
   }
 }
 

@@ -9,11 +9,13 @@ enum HistogramChoice: String, ExpressibleByArgument, CaseIterable {
 
 /// Which pairs are tested and which are reported.
 struct PairOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Report pairs with p at most this.", valueName: "p"))
-  var pvalThreshold = 1e-5
+  @Option(help: ArgumentHelp("Report pairs with p at most this (default: 1e-5).", valueName: "p"))
+  var pvalThreshold: Double?
 
   @Flag(
-    help: "Report pairs with p at most 0.05 divided by the number of tests (instead of --pval-threshold).")
+    help:
+      "Report pairs with p at most 0.05 divided by variants × phenotypes in the files, an upper bound of the tests."
+  )
   var bonferroni = false
 
   @Option(help: ArgumentHelp("Do not test pairs closer than this on one chromosome.", valueName: "bases"))
@@ -39,8 +41,11 @@ struct PairOptions: ParsableArguments {
   var histogram = HistogramChoice.sample
 
   func validate() throws {
-    guard pvalThreshold > 0, pvalThreshold <= 1 else {
-      throw ValidationError("--pval-threshold must be above 0 and at most 1.")
+    if let pvalThreshold {
+      guard pvalThreshold > 0, pvalThreshold <= 1 else {
+        throw ValidationError("--pval-threshold must be above 0 and at most 1.")
+      }
+      if bonferroni { throw ValidationError("--bonferroni and --pval-threshold exclude each other.") }
     }
     guard excludeCis >= 0 else { throw ValidationError("--exclude-cis must not be negative.") }
   }
@@ -64,6 +69,12 @@ struct TransCommand: ParsableCommand {
   @OptionGroup(title: "Tests") var test: TestOptions
   @OptionGroup(title: "Output and resources") var resources: RunOptions
 
+  func validate() throws {
+    if resources.format == .fastqtl {
+      throw ValidationError("--format fastqtl is a cis format; trans knows swiftqtl, tensorqtl and qtltools.")
+    }
+  }
+
   func run() throws {
     try TransRun(self).execute()
   }
@@ -76,7 +87,6 @@ private struct TransRun {
   let study: Study
   let table: ResultTable
   let files = OutputTransaction()
-  let inputs: [Manifest.Input]
 
   var out: String { command.resources.out }
 
@@ -84,27 +94,31 @@ private struct TransRun {
     self.command = command
     progress = Progress(quiet: command.resources.quiet)
     study = try command.input.study(
-      phenotypeRegions: false, sharingChromosomes: !command.pairs.noExcludeCis)
+      phenotypeRegions: false,
+      chromosomeRemedy: command.pairs.noExcludeCis
+        ? nil : InputOptions.chromosomeRemedy + ", or test all pairs with --no-exclude-cis")
     for line in study.alignment + study.genotypes.notes { progress.note(line) }
-    table = try ResultTable(.trans, command.resources.format, study.features)
-    let extra = [command.pairs.excludePairs].compactMap(\.self)
-    inputs = try Manifest.inputs(command.input.files(of: study) + extra)
+    table = ResultTable(.trans, command.resources.format, study.features)
   }
 
   func execute() throws {
     let run = command.resources
-    let scan = try makeScan()
+    let threshold = try threshold()
+    let scan = try makeScan(threshold)
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
     let hits = try files.open(out + ".trans.tsv.gz", compression: run.compression)
     let drops = try DropWriter(
       files.open(out + ".drops.tsv.gz", compression: .bgzf(level: run.compressionLevel)))
+    let manifestFile = try files.open(out + ".manifest.json", compression: .none)
     try drops.append(study.drops)
     // The presets have no q column.
-    let spool = command.pairs.noQ || run.format != .swiftqtl ? nil : try RowSpool(prefix: out)
+    let spool = command.pairs.noQ || run.format != .swiftqtl ? nil : try RowSpool(prefix: out, keepsP: true)
     let byVariant =
       command.pairs.best
       ? try files.open(out + ".trans_best_by_variant.tsv.gz", compression: run.compression) : nil
+    let inputs = try Manifest.inputs(
+      command.input.files(of: study) + [command.pairs.excludePairs].compactMap(\.self))
     try hits.append(bytes: table.headerLine(adding: spool == nil ? nil : "q"))
     try byVariant?.append(bytes: table.headerLine())
 
@@ -131,25 +145,26 @@ private struct TransRun {
       + (command.pairs.best ? [".trans_best_by_variant.tsv.gz", ".trans_best_by_phenotype.tsv.gz"] : [])
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: run, outputs: outputs.map { out + $0 },
-      seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs)
-    try files.open(out + ".manifest.json", compression: .none).append(bytes: manifest.json())
+      seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
+      threshold: threshold)
+    try manifestFile.append(bytes: manifest.json())
     try files.commit()
     report(summary)
   }
 
-  private func makeScan() throws -> TransScan {
+  private func makeScan(_ threshold: Double) throws -> TransScan {
     var exclusion = CisExclusion(
       radius: command.pairs.noExcludeCis ? nil : command.pairs.excludeCis, anchor: command.test.windowFrom)
     if let path = command.pairs.excludePairs { exclusion.pairs = try GenePairFile.read(path) }
     return TransScan(
-      threshold: try threshold(), exclusion: exclusion,
+      threshold: threshold, exclusion: exclusion,
       options: command.test.scanOptions(try command.input.selection()), reportsBest: command.pairs.best,
       countsAllP: command.pairs.histogram == .full, seed: command.resources.seed)
   }
 
   /// Bonferroni's threshold needs the number of tests beforehand: all variants × all phenotypes, an upper bound of those performed.
   private func threshold() throws -> Double {
-    guard command.pairs.bonferroni else { return command.pairs.pvalThreshold }
+    guard command.pairs.bonferroni else { return command.pairs.pvalThreshold ?? 1e-5 }
     guard let variants = study.genotypes.variantCount else {
       throw ValidationError(
         "--bonferroni needs genotypes whose number of variants is known beforehand (PLINK); give --pval-threshold."

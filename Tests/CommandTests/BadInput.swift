@@ -11,6 +11,8 @@ struct BadInput: Sendable, CustomTestStringConvertible {
   var cause: String
   var status: Int32 = 65
   var command = ["trans"]
+  /// What the line of remedy must contain.
+  var remedy: String?
   /// Damages a good study in the folder; returns other arguments where the usual ones do not do.
   var damage: @Sendable (Folder) throws -> [String]
 
@@ -18,22 +20,23 @@ struct BadInput: Sendable, CustomTestStringConvertible {
 
   init(
     _ name: String, at location: String?, _ cause: String, status: Int32 = 65, command: [String] = ["trans"],
-    _ damage: @escaping @Sendable (Folder) throws -> [String]
+    remedy: String? = nil, _ damage: @escaping @Sendable (Folder) throws -> [String]
   ) {
     self.name = name
     self.location = location
     self.cause = cause
     self.status = status
     self.command = command
+    self.remedy = remedy
     self.damage = damage
   }
 
   /// An edit of the usual files.
   init(
     _ name: String, at location: String?, _ cause: String, status: Int32 = 65, command: [String] = ["trans"],
-    edit: @escaping @Sendable (Folder) throws -> Void
+    remedy: String? = nil, edit: @escaping @Sendable (Folder) throws -> Void
   ) {
-    self.init(name, at: location, cause, status: status, command: command) { folder in
+    self.init(name, at: location, cause, status: status, command: command, remedy: remedy) { folder in
       try edit(folder)
       return Self.inputs(folder)
     }
@@ -46,6 +49,9 @@ struct BadInput: Sendable, CustomTestStringConvertible {
       + (covariates.map { ["--covariates", folder.path($0)] } ?? [])
   }
 
+  /// Seconds within which a bad study must be refused: 5 on a machine of its own; the tests run side by side.
+  static let timeLimit = 5.0 * 2 * Program.patience
+
   /// Runs the program and checks how it refuses.
   func check() throws {
     let folder = try Folder()
@@ -54,7 +60,8 @@ struct BadInput: Sendable, CustomTestStringConvertible {
     let inputs = try damage(folder)
     let writesElsewhere = inputs.contains("--out")
     let result = try Program.run(
-      command + inputs + ["--quiet"] + (writesElsewhere ? [] : ["--out", out + "/result"]), timeLimit: 20)
+      command + inputs + ["--quiet"] + (writesElsewhere ? [] : ["--out", out + "/result"]),
+      timeLimit: Self.timeLimit)
     #expect(!result.isSignal, "it crashed: \(result.errors)")
     #expect(result.status == status, "\(result.errors)")
     #expect(try folder.contents("out") == [], "something is left behind")
@@ -67,6 +74,7 @@ struct BadInput: Sendable, CustomTestStringConvertible {
     }
     try #require(lines.count == 2, "not one line of cause and one of remedy: \(result.errors)")
     #expect(lines[1].hasPrefix("  remedy: ") && lines[1].count > 15, "\(result.errors)")
+    if let remedy { #expect(lines[1].contains(remedy), "\(result.errors)") }
     #expect(lines[0].contains(cause), "\(result.errors)")
     if let location {
       #expect(lines[0].hasPrefix("error: \(folder.path(location)): "), "\(result.errors)")

@@ -99,6 +99,7 @@ extension BadInput {
     option("--pval-threshold 1.5", "--pval-threshold"),
     option("--pval-threshold nan", "--pval-threshold"),
     option("--pval-threshold small", "--pval-threshold"),
+    option("--bonferroni --pval-threshold 1e-5", "--bonferroni"),
     option("--exclude-cis -1", "--exclude-cis"),
     option("--maf 0.7", "--maf"),
     option("--maf -0.1", "--maf"),

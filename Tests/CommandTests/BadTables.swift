@@ -126,6 +126,11 @@ extension BadInput {
     BadInput("no chromosome shared", at: nil, "no chromosome is shared") {
       try $0.edit("e.bed") { $0.replacing("\n1\t", with: "\n7\t").replacing("\n2\t", with: "\n8\t") }
     },
+    BadInput(
+      "no chromosome shared, remedy for trans", at: nil, "no chromosome is shared", remedy: "--no-exclude-cis"
+    ) {
+      try $0.edit("e.bed") { $0.replacing("\n1\t", with: "\n7\t").replacing("\n2\t", with: "\n8\t") }
+    },
     BadInput("no chromosome shared, cis", at: nil, "no chromosome is shared", command: ["cis", "nominal"]) {
       try $0.edit("e.bed") { $0.replacing("\n1\t", with: "\n7\t").replacing("\n2\t", with: "\n8\t") }
     },

@@ -196,6 +196,7 @@ import Testing
     let few = try trans("--bonferroni", "--no-q")
     let p = try all.column("p")
     #expect(few.rows == all.rows.filter { Double($0[p])! <= 0.05 / (120 * 8) } && few.rows.count > 1)
+    #expect(try Manifest.read(folder.path("r.manifest.json"))["threshold"] as? Double == 0.05 / (120 * 8))
     // The number of records in a VCF is known at its end only.
     try folder.file(study.vcf(), "g.vcf")
     let refused = try Program.run(
@@ -256,6 +257,85 @@ import Testing
     let expected = table.rows.filter { $0[c] == "2" && (100_000...200_000).contains(Int($0[p])!) }
     #expect(expected.count > 20)
     #expect(found.output.split(separator: "\n") == expected.map { Substring($0.joined(separator: "\t")) })
+  }
+
+  /// Rows of unsorted genotypes are worth having without an index.
+  @Test func unsortedGenotypes() throws {
+    let sorted = try cis()
+    var other = study
+    other.sites.swapAt(3, 4)
+    other.dosages.swapAt(3, 4)
+    try other.writePlink(to: folder)
+    let table = try cis()
+    #expect(try Set(sorted.byPair().keys) == Set(table.byPair().keys))
+    #expect(
+      try !folder.contents().contains("r.cis_nominal.tsv.gz.tbi"), "the earlier run's index is out of date")
+    let manifest = try Manifest.read(folder.path("r.manifest.json"))
+    #expect((manifest["alignment"] as? [String])?.last?.contains("has no index") == true)
+    #expect((manifest["outputs"] as? [String])?.contains { $0.hasSuffix(".tbi") } == false)
+  }
+
+  /// An index of type .csi is needed beyond 2²⁹ bases; the manifest names what is there.
+  @Test func farPositions() throws {
+    var other = study
+    for k in other.sites.indices { other.sites[k].position += 1 << 29 }
+    for k in other.genes.indices {
+      other.genes[k].start += 1 << 29
+      other.genes[k].end += 1 << 29
+    }
+    try other.write(to: folder)
+    _ = try cis()
+    let outputs = try #require(try Manifest.read(folder.path("r.manifest.json"))["outputs"] as? [String])
+    #expect(outputs.contains(folder.path("r.cis_nominal.tsv.gz.csi")))
+    for path in outputs { #expect(FileManager.default.fileExists(atPath: path), "\(path)") }
+  }
+
+  /// A window wider than any chromosome: all pairs of one chromosome, in a region or not.
+  @Test func widestWindow() throws {
+    let widest = try cis("--window", "9223372036854775807")
+    let pairs = study.genes.map { gene in study.sites.count { $0.chromosome == gene.chromosome } }
+    #expect(widest.rows.count == pairs.reduce(0, +))
+    let region = try cis("--window", "9223372036854775807", "--region", "2:1-9223372036854775807")
+    #expect(try region.rows == widest.rows.filter { $0[try widest.column("chromosome")] == "2" })
+  }
+
+  /// Samples left out on purpose are not confused with those that a file lacks.
+  @Test func samplesAskedFor() throws {
+    let list = try folder.file(
+      (study.samples.dropFirst(2) + ["nobody"]).joined(separator: "\n"), "samples.txt")
+    _ = try cis("--samples", list)
+    let drops = try Table(gzip: folder.path("r.drops.tsv.gz")).rows.filter { $0[0] == "sample" }
+    #expect(Set(drops.map { $0[1] }) == ["S000", "S001"] && drops.allSatisfy { $0[2] == "not asked for" })
+    let lines = try Manifest.read(folder.path("r.manifest.json"))["alignment"] as? [String]
+    #expect(lines?.contains("1 of the samples asked for are in no file (nobody)") == true)
+  }
+
+  /// Every file that decided the run is listed once; a pipe, which is gone once read, without its checksum.
+  @Test func manifestInputs() throws {
+    let locations = try folder.file(
+      study.sites.map { "\($0.id) \($0.chromosome) \($0.position)\n" }.joined(), "places.txt")
+    let plain = study.matrix().split(separator: "\n").map { line in
+      let cells = line.split(separator: "\t")
+      return ([cells[0]] + cells[5...]).joined(separator: "\t")
+    }
+    try folder.file(plain.joined(separator: "\n") + "\n", "g.txt")
+    let list = try folder.file(folder.path("g.txt") + "\n", "list.txt")
+    let script = "\"$0\" \"$@\" --samples <(printf '%s\\n' \(study.samples.joined(separator: " ")))"
+    try Program.run(
+      #require(Program.tool("bash")),
+      [
+        "-c", script, #require(Program.path), "trans", "--genotype-list", list, "--variant-locations",
+        locations,
+      ]
+        + inputs.dropFirst(2)
+    ).expectSuccess()
+    let manifest = try Manifest.read(folder.path("r.manifest.json"))
+    let files = try #require(manifest["inputs"] as? [[String: Any]])
+    let names = files.dropLast().map { URL(filePath: $0["path"] as? String ?? "").lastPathComponent }
+    #expect(names == ["g.txt", "places.txt", "list.txt", "e.bed", "c.tsv"])
+    #expect(files.dropLast().allSatisfy { ($0["xxh3"] as? String)?.count == 32 })
+    let pipe = try #require(files.last)
+    #expect(pipe["bytes"] as? Int == 0 && pipe["xxh3"] as? String == "")
   }
 
   /// The manifest repeats the run and accounts for every pair.

@@ -24,6 +24,30 @@ import Testing
     #expect(try folder.contents("out") == [])
   }
 
+  /// A simulation leaves nothing behind either, unless it was told to ignore the signal (nohup).
+  @Test(arguments: [false, true]) func simulation(ignoresHangup: Bool) throws {
+    let folder = try Folder()
+    let out = try folder.subfolder("out")
+    let process = Process()
+    process.executableURL = URL(filePath: "/bin/sh")
+    // The shell's `exec` hands down what it ignores; the size makes a run of some seconds.
+    let trap = ignoresHangup ? "trap '' HUP; " : ""
+    process.arguments = [
+      "-c", trap + "exec \"$0\" \"$@\"", try #require(Program.path), "simulate", "--quiet", "--samples",
+      "500",
+      "--variants", ignoresHangup ? "3000" : "300000", "--genes", "20", "--out", out + "/s",
+    ]
+    try process.run()
+    let deadline = Date.now + Program.timeLimit
+    while try folder.contents("out").isEmpty, process.isRunning, Date.now < deadline { usleep(1_000) }
+    // The handlers are there before the first file is.
+    kill(process.processIdentifier, SIGHUP)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit)
+    #expect(process.terminationStatus == (ignoresHangup ? 0 : 128 + SIGHUP))
+    #expect(try folder.contents("out").isEmpty == !ignoresHangup)
+  }
+
   /// A run that fails leaves the results of an earlier one as they were.
   @Test func earlierResultsStay() throws {
     let folder = try Folder()
@@ -38,17 +62,30 @@ import Testing
     #expect(try files.map { try folder.data("out/" + $0) } == before)
   }
 
-  /// A disk that fills up in the middle of a run.
-  @Test func diskFull() throws {
+  private static func mount(_ disk: String) throws -> Bool {
+    guard let mount = Program.tool("mount") else { return false }
+    return try Program.run(mount, ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]).status == 0
+  }
+
+  private static func unmount(_ disk: String) {
+    _ = try? Program.run(Program.tool("umount") ?? "umount", [disk])
+  }
+
+  /// Only a privileged test can mount; /dev/full cannot hold a file that is renamed into place.
+  private static func canMount() throws -> Bool {
     let folder = try Folder()
     let disk = try folder.subfolder("disk")
-    let mount = try #require(Program.tool("mount"))
-    guard try Program.run(mount, ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]).status == 0 else {
-      // Only a privileged test can mount; /dev/full cannot hold a file that is renamed into place.
-      print("diskFull: not permitted to mount a small disk, not tested")
-      return
-    }
-    defer { _ = try? Program.run(Program.tool("umount") ?? "umount", [disk]) }
+    defer { unmount(disk) }
+    return try mount(disk)
+  }
+
+  /// A disk that fills up in the middle of a run.
+  @Test(.enabled("not permitted to mount a small disk") { try canMount() })
+  func diskFull() throws {
+    let folder = try Folder()
+    let disk = try folder.subfolder("disk")
+    try #require(Self.mount(disk))
+    defer { Self.unmount(disk) }
     try SmallStudy(variants: 2_000, genes: 20).write(to: folder)
     for command in [["trans", "--no-exclude-cis", "--pval-threshold", "1"], ["cis", "nominal"]] {
       for options in [[], ["--no-q"], ["--format", "qtltools"]]

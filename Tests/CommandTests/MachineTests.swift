@@ -7,26 +7,53 @@ import Testing
   @Test(
     arguments: [
       ("200000 100000\n", 2), ("350000 100000", 3), ("50000 100000\n", 1), ("1000 100000", 1),
-      ("max 100000\n", nil), ("", nil), ("200000", nil), ("200000 0", nil), ("a b", nil), (nil, nil),
-    ] as [(String?, Int?)])
-  func coreQuota(_ text: String?, cores: Int?) {
+      ("max 100000\n", nil), ("", nil), ("200000", nil), ("200000 0", nil), ("a b", nil),
+    ] as [(String, Int?)])
+  func coreQuota(_ text: String, cores: Int?) {
     #expect(Machine.coreQuota(text) == cores)
   }
 
   @Test func availableCores() {
-    #expect(Machine.availableCores(environment: ["SLURM_CPUS_PER_TASK": "1"], quota: nil) == 1)
-    #expect(Machine.availableCores(environment: [:], quota: "100000 100000") == 1)
-    let all = Machine.availableCores(environment: [:], quota: nil)
+    #expect(Machine.availableCores(environment: ["SLURM_CPUS_PER_TASK": "1"], quotas: []) == 1)
+    #expect(Machine.availableCores(environment: [:], quotas: ["max 100000", "100000 100000"]) == 1)
+    let all = Machine.availableCores(environment: [:], quotas: [])
     #expect(all >= 1)
     // None of these is a limit.
     for value in ["0", "-1", "many", "100000"] {
-      #expect(Machine.availableCores(environment: ["SLURM_CPUS_PER_TASK": value], quota: "max 100000") == all)
+      #expect(
+        Machine.availableCores(environment: ["SLURM_CPUS_PER_TASK": value], quotas: ["max 100000"]) == all)
     }
   }
 
   @Test func memory() {
     #expect(Machine.memory() > 1 << 26)
     #expect(Machine.peakResident() > 1 << 20 && Machine.peakResident() < Machine.memory())
+    let all = Machine.memory(environment: [:], limits: [])
+    #expect(Machine.memory(environment: [:], limits: ["max\n", "8388608\n", "16777216\n"]) == 8 << 20)
+    #expect(Machine.memory(environment: ["SLURM_MEM_PER_NODE": "24"], limits: []) == 24 << 20)
+    // None of these is a limit.
+    for value in ["0", "-1", "much", "9223372036854775807"] {
+      #expect(Machine.memory(environment: ["SLURM_MEM_PER_NODE": value], limits: ["max", ""]) == all)
+    }
+  }
+
+  /// A job's limit may stand in any group above the process's own.
+  @Test func cgroups() throws {
+    let folder = try Folder()
+    _ = try folder.subfolder("job/step")
+    try folder.file("3\n", "limit")
+    try folder.file("2\n", "job/limit")
+    try folder.file("1\n", "job/step/limit")
+    func read(_ membership: String?) -> [String] {
+      Machine.cgroupFiles("limit", root: folder.path(""), membership: membership)
+    }
+    #expect(read("0::/job/step\n") == ["3\n", "2\n", "1\n"])
+    #expect(read("12:cpu:/elsewhere\n0::/job\n") == ["3\n", "2\n"])
+    // A group that cannot be seen from here, version 1, no cgroups.
+    for membership in ["0::/\n", "0::/absent/too\n", "12:cpu:/job\n", "", nil] {
+      #expect(read(membership) == ["3\n"])
+    }
+    #expect(Machine.cgroupFiles("limit", root: folder.path("absent"), membership: "0::/job\n").isEmpty)
   }
 
   @Test(arguments: [
@@ -47,9 +74,10 @@ import Testing
     #expect(
       Progress.line(fraction: 0.25, tests: 12_300_000, rows: 42, elapsed: 10, bar: false)
         == "25%  1.2 M tests/s  42 rows  30 s left")
+    // A simulation tests nothing.
     #expect(
-      Progress.line(fraction: 0.5, tests: 0, rows: 0, elapsed: 7200, bar: true)
-        == "[############............] 50%  0.0 tests/s  0 rows  2 h 0 min left")
+      Progress.line(fraction: 0.5, tests: 0, rows: 7, elapsed: 7200, bar: true)
+        == "[############............] 50%  7 rows  2 h 0 min left")
     // Too early to tell.
     #expect(Progress.line(fraction: 0, tests: 0, rows: 0, elapsed: 0, bar: false).hasSuffix("? left"))
     #expect(Progress.line(fraction: 1.5, tests: 1, rows: 1, elapsed: 1, bar: true).contains("100%"))

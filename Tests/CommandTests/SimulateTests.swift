@@ -65,6 +65,13 @@ import Testing
     #expect(abs(mean) < 1 && deviations.allSatisfy { abs($0) < 6 }, "\(deviations)")
   }
 
+  /// No covariates, no file of them: a scan would refuse it.
+  @Test func noCovariates() throws {
+    try simulate("sim", "--samples", "30", "--variants", "50", "--genes", "3")
+    let written = Self.suffixes.filter { $0 != ".covariates.tsv" }.map { "sim" + $0 }
+    #expect(try folder.contents() == written.sorted())
+  }
+
   @Test(.enabled(if: Program.tool("plink2") != nil, "plink2 is not installed"))
   func plinkReadsTheFiles() throws {
     try simulate(

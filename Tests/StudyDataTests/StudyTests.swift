@@ -50,6 +50,8 @@ import Testing
       genotypes: Self.genotypes(ids), phenotypes: Self.phenotypes(ids, [1, 2, 3]),
       restrictedTo: ["c", "a", "elsewhere"])
     #expect(study.sampleIDs == ["a", "c"] && study.phenotypes.storage == [1, 3])
+    #expect(study.drops.map(\.id) == ["b", "b"] && study.drops.allSatisfy { $0.reason == "not asked for" })
+    #expect(study.alignment.last == "1 of the samples asked for are in no file (elsewhere)")
     #expect(study.covariates.columns == 0 && study.covariates.rows == 2)
   }
 

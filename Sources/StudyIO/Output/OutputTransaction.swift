@@ -27,11 +27,16 @@ public final class OutputTransaction: Sendable {
   }
 
   /// Puts all files in place. After a failure none of this run's is left.
+  ///
+  /// An ``abort()`` from another thread waits until all are there or none is.
   public func commit() throws(StudyError) {
-    let writers = writers.withLock { writers in
+    try writers.withLock { (writers: inout [TableWriter]) throws(StudyError) in
       defer { writers = [] }
-      return writers
+      try Self.commit(writers)
     }
+  }
+
+  private static func commit(_ writers: [TableWriter]) throws(StudyError) {
     do {
       for writer in writers { try writer.finish() }
     } catch {
@@ -51,10 +56,9 @@ public final class OutputTransaction: Sendable {
 
   /// Removes everything that is not committed.
   public func abort() {
-    let writers = writers.withLock { writers in
-      defer { writers = [] }
-      return writers
+    writers.withLock { writers in
+      for writer in writers { writer.abort() }
+      writers = []
     }
-    for writer in writers { writer.abort() }
   }
 }

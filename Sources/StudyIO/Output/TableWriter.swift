@@ -19,11 +19,11 @@ public final class TableWriter: Sendable {
 
   public let path: String
   let temporaryPath: String
-  private let index: TabixIndex?
   private let state: Mutex<State>
 
   private struct State {
     var sink: ByteSink
+    var index: TabixIndex?
     var phase = Phase.writing
   }
 
@@ -64,8 +64,7 @@ public final class TableWriter: Sendable {
     let level: Int? = if case .bgzf(let level) = compression { level } else { nil }
     self.path = path
     self.temporaryPath = temporaryPath
-    self.index = index
-    state = Mutex(State(sink: ByteSink(descriptor: descriptor, level: level)))
+    state = Mutex(State(sink: ByteSink(descriptor: descriptor, level: level), index: index))
   }
 
   deinit { abort() }
@@ -92,6 +91,9 @@ public final class TableWriter: Sendable {
     try write { (sink) throws(SystemFailure) in try sink.append(rows) }
   }
 
+  /// The file goes without the index asked for: its rows turned out not to be sorted.
+  public func dropIndex() { state.withLock { $0.index = nil } }
+
   /// Closes the file, indexes it and puts it in its place.
   ///
   /// - Throws: ``StudyError``: `environment` when the disk fails, `inconsistent` when the rows cannot be indexed.
@@ -113,15 +115,20 @@ public final class TableWriter: Sendable {
   }
 
   /// Everything of ``commit()`` that is likely to fail: the first half of a transaction. May be called twice.
-  func finish() throws(StudyError) {
-    if case .finished = state.withLock(\.phase) { return }
+  ///
+  /// - Returns: the suffix of the index, nil where there is none.
+  @discardableResult
+  public func finish() throws(StudyError) -> String? {
+    if case .finished(let indexSuffix) = state.withLock(\.phase) { return indexSuffix }
     try write { (sink) throws(SystemFailure) in
       try sink.finish()
       try sink.close()
     }
-    try state.withLock { (state: inout State) throws(StudyError) in
+    return try state.withLock { (state: inout State) throws(StudyError) in
       do throws(StudyError) {
-        state.phase = .finished(indexSuffix: try index?.build(temporaryPath, shownAs: path))
+        let indexSuffix = try state.index?.build(temporaryPath, shownAs: path)
+        state.phase = .finished(indexSuffix: indexSuffix)
+        return indexSuffix
       } catch {
         throw fail(&state, error)
       }
@@ -169,7 +176,7 @@ public final class TableWriter: Sendable {
     try? state.sink.close()
     state.phase = .failed(error)
     unlink(temporaryPath)
-    if index != nil { for suffix in TabixIndex.suffixes { unlink(temporaryPath + suffix) } }
+    if state.index != nil { for suffix in TabixIndex.suffixes { unlink(temporaryPath + suffix) } }
     return error
   }
 }
