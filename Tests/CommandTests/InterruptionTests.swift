@@ -1,4 +1,5 @@
 import Foundation
+import SwiftQTL
 import Testing
 
 /// Runs that end before their time.
@@ -48,6 +49,24 @@ import Testing
     #expect(try folder.contents("out").isEmpty == !ignoresHangup)
   }
 
+  /// A signal that comes while results are put in place: all of them are there, or none.
+  @Test func abortDuringCommit() async throws {
+    for round in 0..<40 {
+      let folder = try Folder()
+      let files = OutputTransaction()
+      for k in 0..<40 { try files.open(folder.path("\(k).tsv")).append(bytes: [65, 10]) }
+      let abort = Task.detached {
+        // From before the commit to after it.
+        usleep(UInt32(round * 25))
+        files.abort()
+      }
+      try files.commit()
+      await abort.value
+      let count = try folder.contents().count
+      #expect(count == 0 || count == 40, "\(count) of 40")
+    }
+  }
+
   /// A run that fails leaves the results of an earlier one as they were.
   @Test func earlierResultsStay() throws {
     let folder = try Folder()
@@ -84,7 +103,7 @@ import Testing
   func diskFull() throws {
     let folder = try Folder()
     let disk = try folder.subfolder("disk")
-    try #require(Self.mount(disk))
+    try #require(try Self.mount(disk))
     defer { Self.unmount(disk) }
     try SmallStudy(variants: 2_000, genes: 20).write(to: folder)
     for command in [["trans", "--no-exclude-cis", "--pval-threshold", "1"], ["cis", "nominal"]] {
