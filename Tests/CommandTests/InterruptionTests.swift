@@ -81,9 +81,9 @@ import Testing
     #expect(try files.map { try folder.data("out/" + $0) } == before)
   }
 
-  private static func mount(_ disk: String) throws -> Bool {
+  private static func mount(_ disk: String, kilobytes: Int = 64) throws -> Bool {
     guard let mount = Program.tool("mount") else { return false }
-    return try Program.run(mount, ["-t", "tmpfs", "-o", "size=64k", "tmpfs", disk]).status == 0
+    return try Program.run(mount, ["-t", "tmpfs", "-o", "size=\(kilobytes)k", "tmpfs", disk]).status == 0
   }
 
   private static func unmount(_ disk: String) {
@@ -96,6 +96,26 @@ import Testing
     let disk = try folder.subfolder("disk")
     defer { unmount(disk) }
     return try mount(disk)
+  }
+
+  /// Disks that fill up a little later each: steps below the 320 kB of the mapped file, so that its turn comes, too.
+  @Test(.enabled("not permitted to mount a small disk") { try canMount() })
+  func diskFullAtAnyTime() throws {
+    let folder = try Folder()
+    let disk = try folder.subfolder("disk")
+    try SmallStudy(variants: 2_000, genes: 20).write(to: folder)
+    var causes: Set<Substring> = []
+    for kilobytes in stride(from: 3_000, through: 9_000, by: 250) {
+      try #require(try Self.mount(disk, kilobytes: kilobytes))
+      defer { Self.unmount(disk) }
+      let result = try Program.run(
+        ["trans", "--no-exclude-cis", "--pval-threshold", "1", "--quiet", "--out", disk + "/r"]
+          + BadInput.inputs(folder))
+      #expect(!result.isSignal && [0, 74].contains(result.status), "\(kilobytes) kB: \(result.errors)")
+      #expect(try folder.contents("disk").isEmpty == (result.status == 74))
+      causes.insert(result.status == 0 ? "" : result.errors.split(separator: ":")[2])
+    }
+    #expect(causes == ["", " cannot hold rows in a temporary file", " cannot be written"])
   }
 
   /// A disk that fills up in the middle of a run.
