@@ -71,12 +71,8 @@ struct CisNominalCommand: ParsableCommand {
     progress.finish()
     if let spool { try windows.complete(pairs, from: spool, table) }
     try drops.append(summary.drops)
-    var notes: [String] = []
-    if index != nil, !order.withLock(\.isSorted) {
-      pairs.dropIndex()
-      notes = ["\(path) has no index: the genotypes are not sorted by chromosome and position"]
-      progress.note(notes[0])
-    }
+    let notes = index == nil ? [] : Self.dropIndex(of: pairs, unless: order.withLock(\.isSorted))
+    for note in notes { progress.note(note) }
     let indexSuffix = try pairs.finish()
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,
@@ -89,6 +85,13 @@ struct CisNominalCommand: ParsableCommand {
     progress.note(
       "\(summary.counts.tests) pairs (\(summary.counts.variants) variants, \(summary.traits) phenotypes) in "
         + "\(Progress.duration(progress.elapsed)); written to \(path)")
+  }
+
+  /// - Returns: what there is to be said of it.
+  private static func dropIndex(of pairs: TableWriter, unless isSorted: Bool) -> [String] {
+    if isSorted { return [] }
+    pairs.dropIndex()
+    return ["\(pairs.path) has no index: the genotypes are not sorted by chromosome and position"]
   }
 
   /// How far from a feature's start a variant of its window may lie.
