@@ -46,10 +46,10 @@ let package = Package(
     + module("Distributions", ["CSpecialFunctions", "CText"])
     + module("StudyData", ["LinearAlgebra"])
     + module("StudyIO", ["StudyData", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
-    + module("MultipleTesting", ["Distributions"])
+    + module("MultipleTesting", [])
     + module(
       "Association",
-      ["StudyData", "LinearAlgebra", "Distributions", "MultipleTesting", "CScanKernels"])
+      ["StudyData", "LinearAlgebra", "Distributions", "CScanKernels"])
     + module("Simulation", ["StudyData", "StudyIO", "Distributions", "LinearAlgebra"])
     + [
       .target(

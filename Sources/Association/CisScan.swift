@@ -48,6 +48,7 @@ public struct CisScan: Sendable {
         remedy: "give phenotypes as BED, or their positions in a separate file")
     }
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
+    try execution.require(0, for: prepared.traits)
     let traits = prepared.traits
     let windows = CisWindows(
       features: traits.ordinals.enumerated().map { ($0.offset, study.features[$0.element]) },
@@ -73,6 +74,8 @@ public struct CisScan: Sendable {
         try emit(rendered)
       })
     var summary = ScanSummary(prepared)
+    summary.drops += study.features.filter { !$0.hasLocation }
+      .map { Drop(.phenotype, id: $0.id, reason: "no location") }
     summary.counts = totals.withLock { $0 }
     summary.backend = "fp64"
     guard summary.counts.tests > 0 else {

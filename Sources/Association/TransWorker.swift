@@ -141,6 +141,7 @@ final class TransWorker {
       scanTiles(panel, collinear, &out)
     }
     out.batch.counts.variants = panel.count - collinear.count
+    out.batch.counts.unplacedVariants = panel.variants.lazy.filter { $0.variant.position <= 0 }.count
     out.batch.counts.droppedVariants = out.batch.drops.count
     out.batch.counts.rows = out.batch.rows.count
     return out
