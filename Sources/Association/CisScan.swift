@@ -47,8 +47,8 @@ public struct CisScan: Sendable {
         .inconsistent, "no phenotype has a location, so there are no cis windows",
         remedy: "give phenotypes as BED, or their positions in a separate file")
     }
+    try execution.require(samples: study.sampleCount, traits: study.features.count)
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
-    try execution.require(0, for: prepared.traits)
     let traits = prepared.traits
     let windows = CisWindows(
       features: traits.ordinals.enumerated().map { ($0.offset, study.features[$0.element]) },
@@ -122,7 +122,7 @@ private struct CisWorker {
       batch.counts.untestable += untestable
       if batch.rows.count > before { batch.variants.append(tested) }
     }
-    batch.counts.variants = panel.count
+    batch.counts.variants = panel.count - (batch.drops.count - panel.drops.count)
     batch.counts.droppedVariants = batch.drops.count
     batch.counts.rows = batch.rows.count
     batch.counts.perfectFits = batch.rows.lazy.filter(\.isPerfectFit).count

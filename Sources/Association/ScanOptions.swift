@@ -15,13 +15,12 @@ public struct Execution: Sendable, Equatable {
   }
 
   /// Refuses up front what would not fit: the phenotypes as read and as unit traits, the blocks in flight, and `scan` bytes more.
-  func require(_ scan: Int, for traits: TraitPanel) throws(StudyError) {
-    let n = traits.sampleCount
-    let needed = 16 * n * traits.count + 2 * workers * 4 * n * Self.blockSize + scan + (64 << 20)
+  func require(_ scan: Int = 0, samples n: Int, traits t: Int) throws(StudyError) {
+    let needed = 16 * n * t + 2 * workers * 4 * n * Self.blockSize + scan + (64 << 20)
     guard needed > memory else { return }
     throw StudyError(
       .environment,
-      "\(n) samples × \(traits.count) traits need about \(needed >> 20) MiB, --memory allows \(memory >> 20)",
+      "\(n) samples × \(t) traits need about \(needed >> 20) MiB, --memory allows \(memory >> 20)",
       remedy: "raise --memory, use fewer --threads, or split the phenotypes into several runs")
   }
 

@@ -83,6 +83,7 @@ public struct TransScan: Sendable {
     emit: @escaping @Sendable (Rendered) throws -> Void
   ) throws -> ScanSummary {
     BLAS.useSingleThread()
+    try execution.require(samples: study.sampleCount, traits: study.features.count)
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
     try checkMemory(prepared, execution)
     try checkExclusion(study)
@@ -114,7 +115,7 @@ public struct TransScan: Sendable {
       summary.backend = "blas (fp32 screen, \(BLAS.coreName))"
       summary.sampledLogP = plan.sample.logP()
       summary.histogram = countsAllP ? totals.histogram : []
-      summary.notes = notes(study, totals.counts)
+      summary.notes = notes(study, prepared.traits, totals.counts)
       for case let pair? in totals.best {
         var row = pair.row
         row.variant = summary.bestVariants.count
@@ -155,8 +156,10 @@ public struct TransScan: Sendable {
     }
   }
 
-  private func notes(_ study: Study, _ counts: ScanCounts) -> [String] {
+  private func notes(_ study: Study, _ traits: TraitPanel, _ counts: ScanCounts) -> [String] {
     var notes: [String] = []
+    let incomplete = traits.patternOf.filter { $0 > 0 }
+    let patterns = (traits: incomplete.count, patterns: Set(incomplete).count)
     let unplaced = study.features.lazy.filter { !$0.hasLocation }.count
     if exclusion.radius != nil, unplaced > 0 {
       notes.append(
@@ -164,6 +167,11 @@ public struct TransScan: Sendable {
     }
     if exclusion.radius != nil, counts.unplacedVariants > 0 {
       notes.append("\(counts.unplacedVariants) variants have no position: all their pairs count as far")
+    }
+    if patterns.patterns > 0 {
+      notes.append(
+        "\(patterns.traits) phenotypes have missing values, in \(patterns.patterns) patterns: each pattern adds the work of one phenotype to the screen"
+      )
     }
     if !exclusion.pairs.isEmpty {
       let ids = Set(study.features.lazy.map(\.id))
@@ -181,6 +189,7 @@ public struct TransScan: Sendable {
       block: Execution.blockSize, workers: execution.workers,
       tile: reportsBest || countsAllP ? traits.count : Sieve.tileTraits)
     // Each pattern of missing phenotypes holds a rank × rank inverse.
-    try execution.require(screen + 8 * traits.patterns.count * rank * rank, for: traits)
+    let patterns = traits.patterns.count * 8 * rank * rank
+    try execution.require(screen + patterns, samples: traits.sampleCount, traits: traits.count)
   }
 }
