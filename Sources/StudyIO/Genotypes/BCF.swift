@@ -58,9 +58,9 @@ final class BCFIndex {
   let names: [String]
   fileprivate let ids: [Int]
 
-  /// Nil where there is no index that can be read.
-  init?(file: BCFFile) {
-    guard let handle = bcf_index_load3(file.path, nil, HTS_IDX_SILENT_FAIL) else { return nil }
+  /// Nil where the index cannot be read.
+  init?(file: BCFFile, index: String) {
+    guard let handle = bcf_index_load3(file.path, index, HTS_IDX_SILENT_FAIL) else { return nil }
     self.handle = handle
     var names: [String] = []
     var ids: [Int] = []
@@ -88,8 +88,8 @@ final class BCFQuery {
   private var nextRegion = 0
   private var iterator: UnsafeMutablePointer<hts_itr_t>?
 
-  init?(file: BCFFile, regions: [GenomicRegion]) {
-    guard let index = BCFIndex(file: file) else { return nil }
+  init?(file: BCFFile, index: String, regions: [GenomicRegion]) {
+    guard let index = BCFIndex(file: file, index: index) else { return nil }
     self.file = file
     self.index = index
     self.regions = mergedRegions(regions, contigs: index.names)
@@ -146,7 +146,10 @@ final class BCFStream: GenotypeStream, @unchecked Sendable {
   func nextChunk() throws(StudyError) -> (any GenotypeChunk)? {
     let records = BCFRecords()
     while records.count < blockSize {
-      guard let record = bcf_init() else { break }
+      guard let record = bcf_init() else {
+        throw StudyError(
+          .environment, file: file.path, "no memory for a record", remedy: "make more memory available")
+      }
       records.append(record)
       guard try read(record) else {
         records.removeLast()

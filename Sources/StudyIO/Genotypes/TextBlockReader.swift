@@ -162,6 +162,12 @@ enum LocalFile {
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
+  /// When the file was last written, in whole seconds, as htslib compares them; 0 where there is none.
+  static func modified(_ path: String) -> Int {
+    var status = stat()
+    return stat(path, &status) == 0 ? status.st_mtim.tv_sec : 0
+  }
+
   static func cannotOpen(_ path: String, _ code: Int32) -> StudyError {
     let reason = code == 0 ? "unknown reason" : String(cString: strerror(code))
     return StudyError(
