@@ -14,12 +14,12 @@ final class BCFFile: @unchecked Sendable {
     size = try LocalFile.size(of: path)
     HTSLibrary.silence
     errno = 0
-    guard let file = hts_open(path, "r") else { throw LocalFile.cannotOpen(path, errno) }
+    guard let file = hts_open(path, "r") else { throw .unreadable(path, errno) }
     if let compressed = hts_get_bgzfp(file), bgzf_compression(compressed) == 2,
       bgzf_check_EOF(compressed) == 0
     {
       hts_close(file)
-      throw LocalFile.truncated(path)
+      throw .truncated(path)
     }
     guard let header = bcf_hdr_read(file) else {
       hts_close(file)
@@ -43,7 +43,7 @@ final class BCFFile: @unchecked Sendable {
   func textHeader() throws(StudyError) -> VCFHeader {
     var text = kstring_t()
     defer { free(text.s) }
-    guard bcf_hdr_format(header, 0, &text) == 0, text.s != nil else { throw LocalFile.damaged(path) }
+    guard bcf_hdr_format(header, 0, &text) == 0, text.s != nil else { throw .damaged(path) }
     return try VCFHeader(text: String(cString: text.s), path: path)
   }
 
@@ -112,7 +112,7 @@ final class BCFQuery {
         continue
       }
       let code = bcf_query_next(file.file, iterator, record)
-      if code < -1 { throw LocalFile.damaged(file.path) }
+      if code < -1 { throw .damaged(file.path) }
       if code < 0 {
         hts_itr_destroy(iterator)
         self.iterator = nil
@@ -171,7 +171,7 @@ final class BCFStream: GenotypeStream, @unchecked Sendable {
   private func read(_ record: UnsafeMutablePointer<bcf1_t>) throws(StudyError) -> Bool {
     if let query { return try query.next(into: record) }
     let code = bcf_read(file.file, file.header, record)
-    guard code >= -1 else { throw LocalFile.damaged(file.path) }
+    guard code >= -1 else { throw .damaged(file.path) }
     return code == 0
   }
 }

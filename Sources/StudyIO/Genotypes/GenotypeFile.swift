@@ -60,7 +60,7 @@ public enum GenotypeFile {
       if LocalFile.exists(path + ".pgen") { throw unsupported(path + ".pgen", "a PLINK 2 pgen file") }
       // Says why.
       _ = try LocalFile.size(of: path)
-      throw LocalFile.cannotOpen(path, ENOENT)
+      throw .unreadable(path, ENOENT)
     }
     for suffix in [".bim", ".fam"] where path.hasSuffix(suffix) {
       let prefix = String(path.dropLast(4))
@@ -146,11 +146,11 @@ public enum GenotypeFile {
   private static func firstBytes(_ path: String) throws(StudyError) -> [UInt8] {
     HTSLibrary.silence
     errno = 0
-    guard let file = bgzf_open(path, "r") else { throw LocalFile.cannotOpen(path, errno) }
+    guard let file = bgzf_open(path, "r") else { throw .unreadable(path, errno) }
     defer { bgzf_close(file) }
     var bytes = [UInt8](repeating: 0, count: 64)
     let count = bytes.withUnsafeMutableBytes { bgzf_read(file, $0.baseAddress, $0.count) }
-    guard count >= 0 else { throw LocalFile.damaged(path) }
+    guard count >= 0 else { throw .damaged(path) }
     return Array(bytes[..<count])
   }
 

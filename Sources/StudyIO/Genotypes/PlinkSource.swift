@@ -66,7 +66,7 @@ private final class BedFile: Sendable {
     self.path = path
     size = try LocalFile.size(of: path)
     descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw LocalFile.cannotOpen(path, errno) }
+    guard descriptor >= 0 else { throw .unreadable(path, errno) }
     guard size > 0 else {
       throw StudyError(.malformed, file: path, "the file is empty", remedy: "make the file set again")
     }
@@ -125,7 +125,7 @@ private final class BedFile: Sendable {
       }
       if read < 0, errno == EINTR { continue }
       guard read > 0 else {
-        if read < 0 { throw LocalFile.cannotOpen(path, errno) }
+        if read < 0 { throw .unreadable(path, errno) }
         throw StudyError(
           .malformed, file: path, "truncated while it was read",
           remedy: "leave the file as it is during a run")

@@ -82,7 +82,7 @@ final class TabixQuery {
         continue
       }
       let code = tabix_next(file, index.handle, iterator, &line)
-      if code < -1 { throw LocalFile.damaged(path) }
+      if code < -1 { throw .damaged(path) }
       if code < 0 {
         hts_itr_destroy(iterator)
         self.iterator = nil

@@ -130,6 +130,12 @@ struct DosageMatrixTests {
     try expect(plain + "r3\tA\t2\t2\n", "dosage of a is not a number: 'A'", line: 4)
     try expect(plain + "r3\t1\t2\tinf\n", "not a number: 'inf'", line: 4)
     try expect("\u{1}\u{2}\u{3}\n\u{4}", "not a text file", line: 1)
+    try expect(plain + "r3\t0\t\0\t2\n", "not a text file", line: 4)
+    let start = try fixture.write("m.gz", [0x1F, 0x8B, 8, 4, 0, 0])
+    #expect(genotypeError([start])?.cause.contains("truncated") == true)
+    // Behind the first quarter of a megabyte that is read.
+    let many = String(repeating: "r\t0\t1\t2\n", count: 40_000)
+    try expect(plain + many + "r\t0\t\0\t2\n", "not a text file", line: 40_004)
     try expect(plain, "2 cells, not 3", line: 2, locations: "snp chr pos\nr1 1\n")
     try expect(plain, "position '-1'", line: 2, locations: "snp chr pos\nr1 1 -1\n")
     try expect(plain, "r1 has two locations", line: 2, locations: "r1 1 5\nr1 2 5\n")

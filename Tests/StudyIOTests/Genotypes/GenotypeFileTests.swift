@@ -28,8 +28,8 @@ struct GenotypeFileTests {
       let error = genotypeError(paths, dosageField: field, locations: locations)
       #expect(error?.kind == kind && error?.cause.contains(phrase) == true, "\(error?.description ?? "read")")
     }
-    expect([fixture.path("absent")], .environment, "cannot open: No such file or directory")
-    expect([fixture.folder.path], .environment, "cannot open: Is a directory")
+    expect([fixture.path("absent")], .environment, "cannot be read: No such file or directory")
+    expect([fixture.folder.path], .environment, "cannot be read: Is a directory")
     #expect(mkfifo(fixture.path("pipe"), 0o600) == 0)
     expect([fixture.path("pipe")], .environment, "not a regular file")
     expect(

@@ -180,7 +180,7 @@ struct PlinkSourceTests {
       try fixture.write("set.fam", fam.dropLast().joined() + fam[1])
     }
     for part in ["bim", "fam"] {
-      try expect(.environment, "cannot open: No such file or directory", file: "set.\(part)") {
+      try expect(.environment, "cannot be read: No such file or directory", file: "set.\(part)") {
         try FileManager.default.removeItem(atPath: prefix + "." + part)
       }
     }
