@@ -45,8 +45,13 @@ let package = Package(
     + module("LinearAlgebra", ["COpenBLAS", "CLAPACKE"])
     + module("Distributions", ["CSpecialFunctions", "CText"])
     + module("StudyData", ["LinearAlgebra"])
+<<<<<<< HEAD
     + module("StudyIO", ["StudyData", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
     + module("MultipleTesting", [])
+=======
+    + module("StudyIO", ["StudyData", "LinearAlgebra", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
+    + module("MultipleTesting", ["Distributions"])
+>>>>>>> fix-io
     + module(
       "Association",
       ["StudyData", "LinearAlgebra", "Distributions", "CScanKernels"])

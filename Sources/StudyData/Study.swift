@@ -70,7 +70,7 @@ public struct Study: Sendable {
         Drop(.sample, id: $0, reason: "not in every file", detail: "found in \(path)")
       }
       var line = "\(path): \(all.count) samples, \(ids.count) analysed"
-      if !lost.isEmpty { line += ", \(lost.count) not used (\(Self.firstNames(lost)))" }
+      if !lost.isEmpty { line += ", \(lost.count) not used (\(firstNames(lost)))" }
       alignment.append(line)
       return ids.map { position[$0]! }
     }
@@ -124,8 +124,9 @@ public struct Study: Sendable {
       "no sample is shared: \(a) has \(firstNames(inA)), \(b) has \(firstNames(inB))",
       remedy: "use the same sample ids in both files")
   }
+}
 
-  private static func firstNames(_ names: [String], _ count: Int = 3) -> String {
-    names.prefix(count).joined(separator: ", ") + (names.count > count ? ", …" : "")
-  }
+/// The first few of many names, for messages.
+package func firstNames(_ names: some Collection<String>, _ count: Int = 3) -> String {
+  names.prefix(count).joined(separator: ", ") + (names.count > count ? ", …" : "")
 }
