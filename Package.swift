@@ -45,13 +45,8 @@ let package = Package(
     + module("LinearAlgebra", ["COpenBLAS", "CLAPACKE"])
     + module("Distributions", ["CSpecialFunctions", "CText"])
     + module("StudyData", ["LinearAlgebra"])
-<<<<<<< HEAD
-    + module("StudyIO", ["StudyData", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
-    + module("MultipleTesting", [])
-=======
     + module("StudyIO", ["StudyData", "LinearAlgebra", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
-    + module("MultipleTesting", ["Distributions"])
->>>>>>> fix-io
+    + module("MultipleTesting", [])
     + module(
       "Association",
       ["StudyData", "LinearAlgebra", "Distributions", "CScanKernels"])
