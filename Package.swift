@@ -45,11 +45,11 @@ let package = Package(
     + module("LinearAlgebra", ["COpenBLAS", "CLAPACKE"])
     + module("Distributions", ["CSpecialFunctions", "CText"])
     + module("StudyData", ["LinearAlgebra"])
-    + module("StudyIO", ["StudyData", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
-    + module("MultipleTesting", ["Distributions"])
+    + module("StudyIO", ["StudyData", "LinearAlgebra", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
+    + module("MultipleTesting", [])
     + module(
       "Association",
-      ["StudyData", "LinearAlgebra", "Distributions", "MultipleTesting", "CScanKernels"])
+      ["StudyData", "LinearAlgebra", "Distributions", "CScanKernels"])
     + module("Simulation", ["StudyData", "StudyIO", "Distributions", "LinearAlgebra"])
     + [
       .target(

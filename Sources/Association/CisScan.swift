@@ -47,6 +47,7 @@ public struct CisScan: Sendable {
         .inconsistent, "no phenotype has a location, so there are no cis windows",
         remedy: "give phenotypes as BED, or their positions in a separate file")
     }
+    try execution.require(samples: study.sampleCount, traits: study.features.count)
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
     let traits = prepared.traits
     let windows = CisWindows(
@@ -73,6 +74,8 @@ public struct CisScan: Sendable {
         try emit(rendered)
       })
     var summary = ScanSummary(prepared)
+    summary.drops += study.features.filter { !$0.hasLocation }
+      .map { Drop(.phenotype, id: $0.id, reason: "no location") }
     summary.counts = totals.withLock { $0 }
     summary.backend = "fp64"
     guard summary.counts.tests > 0 else {
@@ -119,7 +122,7 @@ private struct CisWorker {
       batch.counts.untestable += untestable
       if batch.rows.count > before { batch.variants.append(tested) }
     }
-    batch.counts.variants = panel.count
+    batch.counts.variants = panel.count - (batch.drops.count - panel.drops.count)
     batch.counts.droppedVariants = batch.drops.count
     batch.counts.rows = batch.rows.count
     batch.counts.perfectFits = batch.rows.lazy.filter(\.isPerfectFit).count

@@ -46,8 +46,6 @@ struct CisWindows: Sendable {
     self.longest = longest
   }
 
-  var chromosomes: Set<String> { Set(entries.keys) }
-
   /// Indices of features whose window holds the position, ascending, into `out`.
   func collect(normalizedChromosome: String, position: Int, into out: inout [Int32]) {
     out.removeAll(keepingCapacity: true)

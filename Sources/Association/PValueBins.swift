@@ -40,6 +40,7 @@ struct PValueBins: Sendable {
   }
 
   func bin(_ r: Double) -> Int? {
+    guard !r.isNaN else { return nil }
     let cell = Int((r + 1) * (0.5 * Double(Self.cells)))
     let bin = table[max(0, min(Self.cells - 1, cell))]
     return bin == 255 ? nil : Int(bin)

@@ -100,27 +100,24 @@ public struct Residualiser: Sendable {
   func pattern(missing: [Int32]) -> MissingPattern {
     let n = sampleCount
     // A = Q'Q over observed samples = I − Q_D'Q_D, D the missing ones.
+    var ofMissing: [Double] = []
+    ofMissing.reserveCapacity(missing.count * rank)
+    for l in 0..<rank { for d in missing { ofMissing.append(q[Int(d) + n * l]) } }
     var a = Matrix(rows: rank, columns: rank)
-    for j in 0..<rank {
-      for i in 0..<rank {
-        var sum = i == j ? 1.0 : 0.0
-        for d in missing { sum -= q[Int(d) + n * i] * q[Int(d) + n * j] }
-        a[i, j] = sum
-      }
-    }
+    sk_panel_products(ofMissing, Int64(rank), ofMissing, Int64(rank), Int64(missing.count), &a.storage)
+    for k in a.storage.indices { a.storage[k] = -a.storage[k] }
+    for l in 0..<rank { a[l, l] += 1 }
     guard !missing.isEmpty else {
       return MissingPattern(
-        missing: [], observed: n, rank: rank, inverse: a.storage, deletionFactor: 1,
-        smallestEigenvalue: 1)
+        missing: [], observed: n, rank: rank, inverse: a.storage, smallestEigenvalue: 1)
     }
     let eigen = SymmetricEigen(of: a)
     // A direction of Q that lives on the missing samples only leaves eigenvalue 0 up to rounding: the rank falls.
     let (inverse, observedRank) = eigen.pseudoInverse(tolerance: 1e-12)
-    let smallest = eigen.values.first ?? 1
+    let smallest = eigen.values.dropFirst(rank - observedRank).first ?? 1
     return MissingPattern(
       missing: missing, observed: n - missing.count, rank: observedRank, inverse: inverse.storage,
-      deletionFactor: observedRank == rank ? 1 / smallest : .infinity,
-      smallestEigenvalue: eigen.values.dropFirst(rank - observedRank).first ?? 1)
+      smallestEigenvalue: smallest)
   }
 }
 
@@ -133,10 +130,12 @@ struct MissingPattern: Sendable {
   let rank: Int
   /// rank × rank, (Q'Q over the observed samples)⁺.
   let inverse: [Double]
-  /// 1/(1 − h), h the largest eigenvalue of Q_DQ_D': ‖M_p g‖² ≥ ‖e‖² − ‖e_D‖²·this, e = Mg.
-  let deletionFactor: Double
   /// Of Q'Q over the observed samples, zeros aside: `inverse` is right to ε over this.
   let smallestEigenvalue: Double
+
+  /// ‖M_p g‖² ≥ ‖e‖² − ‖e_D‖²·this, e = Mg. A null direction v of Q'Q over the observed samples takes nothing: Qv lies on the
+  /// missing samples, where it is orthogonal to e.
+  var deletionFactor: Double { 1 / smallestEigenvalue }
 
   /// ν = n − rank − 1.
   var degreesOfFreedom: Int { observed - rank - 1 }

@@ -14,6 +14,16 @@ public struct Execution: Sendable, Equatable {
     self.backend = backend
   }
 
+  /// Refuses up front what would not fit: the phenotypes as read and as unit traits, the blocks in flight, and `scan` bytes more.
+  func require(_ scan: Int = 0, samples n: Int, traits t: Int) throws(StudyError) {
+    let needed = 16 * n * t + 2 * workers * 4 * n * Self.blockSize + scan + (64 << 20)
+    guard needed > memory else { return }
+    throw StudyError(
+      .environment,
+      "\(n) samples × \(t) traits need about \(needed >> 20) MiB, --memory allows \(memory >> 20)",
+      remedy: "raise --memory, use fewer --threads, or split the phenotypes into several runs")
+  }
+
   /// Variants per block. Fixed: results do not depend on it, but the order of the drop report follows blocks.
   static let blockSize = 512
 }
@@ -81,6 +91,8 @@ public struct ScanCounts: Sendable, Equatable {
   public var rows = 0
   /// Rows whose residual is zero up to rounding.
   public var perfectFits = 0
+  /// Admitted variants without a position: they are near to nothing.
+  public var unplacedVariants = 0
 
   public static func += (a: inout Self, b: Self) {
     a.variants += b.variants
@@ -91,6 +103,7 @@ public struct ScanCounts: Sendable, Equatable {
     a.survivors += b.survivors
     a.rows += b.rows
     a.perfectFits += b.perfectFits
+    a.unplacedVariants += b.unplacedVariants
   }
 }
 
@@ -115,6 +128,8 @@ public struct ScanSummary: Sendable {
   /// Tests with p in [k/20, (k+1)/20), over all pairs (`--histogram full`).
   public var histogram: [Int] = []
   public var backend = ""
+  /// What the user should know about how the data were taken, a line each.
+  public var notes: [String] = []
 
   init(_ prepared: PreparedStudy) {
     traits = prepared.traits.count

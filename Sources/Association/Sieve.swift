@@ -41,20 +41,25 @@ struct Sieve: Sendable {
   private let missingColumn: [Int32]
   private let deletion: [Float]
 
-  /// Samples summed in one BLAS call: beyond it the block-wise sum has the smaller bound.
-  private static let innerBlock = 1024
+  /// Samples summed in one BLAS call: block-wise sums have the smaller bound, long ones are faster.
+  private let innerCount: Int
   /// Traits per tile. With blocks of 512 variants OpenBLAS comes near its best rate, and the comparison that follows finds
   /// the 5 MB of results in the last-level cache.
   static let tileTraits = 2560
 
   var count: Int { order.count }
-  var largestR: Double { criticalR.max() ?? 1 }
   var smallestR: Double { criticalR.min() ?? 1 }
 
-  /// - Parameter logThreshold: ln p*; 0 makes every pair survive.
-  init(traits: TraitPanel, residualiser: Residualiser, logThreshold: Double, alternative: Alternative) {
+  /// - Parameters:
+  ///   - logThreshold: ln p*; 0 makes every pair survive.
+  ///   - isTight: prefers a small error to speed, for scans that look at every product and not only at the largest.
+  init(
+    traits: TraitPanel, residualiser: Residualiser, logThreshold: Double, alternative: Alternative,
+    isTight: Bool = false
+  ) {
     let n = traits.sampleCount
     sampleCount = n
+    innerCount = isTight ? min(n, 256) : n > 4096 ? 1024 : n
     // r* = 0 (p* = 1) would divide by zero; the smallest length makes the slack dominate, and everything survives.
     let rOfPattern = traits.patterns.map { pattern in
       max(
@@ -126,9 +131,6 @@ struct Sieve: Sendable {
     /// ‖g − ḡ‖.
     var centered: Double
   }
-
-  /// Samples per BLAS call.
-  private var innerCount: Int { sampleCount > 4 * Self.innerBlock ? Self.innerBlock : sampleCount }
 
   private var gamma: Double {
     let block = Double(innerCount)

@@ -4,7 +4,7 @@ internal import Synchronization
 /// A deterministic sample of the tests, for π₀ and QQ plots: the variants with the smallest hashes, some traits of each.
 ///
 /// Whole variants are drawn because a variant's fp64 residual is costly, and neighbours share their traits because those then stay
-/// in cache. Variants are numerous: about 16,000 of them with 64 traits each say nearly as much as 10⁶ independent pairs. Which pairs are drawn depends on ordinals
+/// in cache: 15,625 variants × 64 traits, 10⁶ pairs where there are so many. Which pairs are drawn depends on seed and ordinals
 /// only: not on threads, blocks or back end.
 final class TestSample: Sendable {
   static let variantCount = 15_625
@@ -14,13 +14,12 @@ final class TestSample: Sendable {
   private let seed: UInt64
 
   private struct State {
-    var threshold = UInt64.max
     var drawn: [(hash: UInt64, logP: [Double])] = []
   }
   private let state = Mutex(State())
   private let limit: Atomic<UInt64>
 
-  /// - Parameter variantCount: of the source, where it is known: then most variants that will not stay are never evaluated. The
+  /// - Parameter variantCount: of the variants to be read, where it is known: then most variants that will not stay are never evaluated. The
   ///   sample is the same either way as long as the filters keep half of the variants.
   init(seed: UInt64, variantCount: Int?) {
     self.seed = seed

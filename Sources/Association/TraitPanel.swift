@@ -3,6 +3,7 @@ internal import Dispatch
 internal import Distributions
 internal import LinearAlgebra
 internal import StudyData
+internal import Synchronization
 
 /// How phenotypes are treated before the scan.
 public enum TraitTransform: Sendable, Equatable {
@@ -35,7 +36,7 @@ struct TraitPanel: Sendable {
     let n = study.sampleCount
     let t = study.features.count
     var patternIndex: [[Int32]: Int32] = [[]: 0]
-    var patterns = [residualiser.pattern(missing: [])]
+    var missingSets: [[Int32]] = [[]]
     var indexOf = [Int32](repeating: 0, count: t)
     for j in 0..<t {
       var missing: [Int32] = []
@@ -46,11 +47,12 @@ struct TraitPanel: Sendable {
       if let known = patternIndex[missing] {
         indexOf[j] = known
       } else {
-        indexOf[j] = Int32(patterns.count)
+        indexOf[j] = Int32(missingSets.count)
         patternIndex[missing] = indexOf[j]
-        patterns.append(residualiser.pattern(missing: missing))
+        missingSets.append(missing)
       }
     }
+    let patterns = Self.patterns(missingSets, residualiser, workers: workers)
 
     // Residualise all traits in place, then keep those with something left.
     let (allPatterns, patternOfTrait) = (patterns, indexOf)
@@ -102,6 +104,19 @@ struct TraitPanel: Sendable {
     distributions = patterns.map { StudentT(degreesOfFreedom: Double(max(1, $0.degreesOfFreedom))) }
   }
 
+  private static func patterns(_ missingSets: [[Int32]], _ residualiser: Residualiser, workers: Int)
+    -> [MissingPattern]
+  {
+    let lanes = max(1, min(workers, missingSets.count))
+    let parts = Mutex([[MissingPattern]](repeating: [], count: lanes))
+    DispatchQueue.concurrentPerform(iterations: lanes) { lane in
+      let own = stride(from: lane, to: missingSets.count, by: lanes)
+        .map { residualiser.pattern(missing: missingSets[$0]) }
+      parts.withLock { $0[lane] = own }
+    }
+    return parts.withLock { parts in missingSets.indices.map { parts[$0 % lanes][$0 / lanes] } }
+  }
+
   private struct Shared: @unchecked Sendable {
     let values: UnsafeMutableBufferPointer<Double>
     let norms: UnsafeMutableBufferPointer<Double>
@@ -122,6 +137,7 @@ struct TraitPanel: Sendable {
       low = min(low, v)
       high = max(high, v)
     }
+    guard low.isFinite, high.isFinite else { return (0, "not finite") }
     guard high > low else { return (0, "constant") }
     // Centred in fp64 first: the projection then works on the spread, not on the mean.
     let mean = sum / Double(pattern.observed)

@@ -83,8 +83,10 @@ public struct TransScan: Sendable {
     emit: @escaping @Sendable (Rendered) throws -> Void
   ) throws -> ScanSummary {
     BLAS.useSingleThread()
+    try execution.require(samples: study.sampleCount, traits: study.features.count)
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
     try checkMemory(prepared, execution)
+    try checkExclusion(study)
     let plan = TransPlan(self, study, prepared)
     let stream = try study.genotypes.stream(
       GenotypeRequest(
@@ -113,6 +115,7 @@ public struct TransScan: Sendable {
       summary.backend = "blas (fp32 screen, \(BLAS.coreName))"
       summary.sampledLogP = plan.sample.logP()
       summary.histogram = countsAllP ? totals.histogram : []
+      summary.notes = notes(study, prepared.traits, totals.counts)
       for case let pair? in totals.best {
         var row = pair.row
         row.variant = summary.bestVariants.count
@@ -133,21 +136,60 @@ public struct TransScan: Sendable {
       remedy: "check --region, --extract, the filters and the cis exclusion")
   }
 
+  /// An exclusion that could never exclude anything is a mistake, not a choice.
+  private func checkExclusion(_ study: Study) throws(StudyError) {
+    if exclusion.radius != nil, !study.features.contains(where: \.hasLocation) {
+      throw StudyError(
+        .inconsistent, "no phenotype has a location, so near pairs cannot be told from far ones",
+        remedy:
+          "give phenotypes as BED or their locations (--gene-locations), or test all pairs (--no-exclude-cis)"
+      )
+    }
+    let ids = Set(study.features.lazy.map(\.id))
+    if let first = exclusion.pairs.first,
+      !exclusion.pairs.contains(where: { ids.contains($0.0) && ids.contains($0.1) })
+    {
+      throw StudyError(
+        .inconsistent,
+        "none of the \(exclusion.pairs.count) gene pairs to exclude is among the phenotypes (\(first.0), \(first.1), …)",
+        remedy: "use the phenotypes' ids, with or without version as they have it")
+    }
+  }
+
+  private func notes(_ study: Study, _ traits: TraitPanel, _ counts: ScanCounts) -> [String] {
+    var notes: [String] = []
+    let incomplete = traits.patternOf.filter { $0 > 0 }
+    let patterns = (traits: incomplete.count, patterns: Set(incomplete).count)
+    let unplaced = study.features.lazy.filter { !$0.hasLocation }.count
+    if exclusion.radius != nil, unplaced > 0 {
+      notes.append(
+        "\(unplaced) of \(study.features.count) phenotypes have no location: all their pairs count as far")
+    }
+    if exclusion.radius != nil, counts.unplacedVariants > 0 {
+      notes.append("\(counts.unplacedVariants) variants have no position: all their pairs count as far")
+    }
+    if patterns.patterns > 0 {
+      notes.append(
+        "\(patterns.traits) phenotypes have missing values, in \(patterns.patterns) patterns: each pattern adds the work of one phenotype to the screen"
+      )
+    }
+    if !exclusion.pairs.isEmpty {
+      let ids = Set(study.features.lazy.map(\.id))
+      let known = exclusion.pairs.count { ids.contains($0.0) && ids.contains($0.1) }
+      notes.append("\(known) of \(exclusion.pairs.count) gene pairs to exclude are among the phenotypes")
+    }
+    return notes
+  }
+
   private func checkMemory(_ prepared: PreparedStudy, _ execution: Execution) throws(StudyError) {
     let traits = prepared.traits
-    let n = traits.sampleCount
-    let tile = reportsBest || countsAllP ? traits.count : Sieve.tileTraits
-    // Phenotypes as read, fp64 unit traits, screen, and blocks in flight (codes or fp32 dosages).
-    let needed =
-      16 * n * traits.count
-      + Sieve.bytes(
-        samples: n, traits: traits.count, rank: prepared.residualiser.rank, patterns: traits.patterns.count,
-        block: Execution.blockSize, workers: execution.workers, tile: tile)
-      + 2 * execution.workers * 4 * n * Execution.blockSize + (64 << 20)
-    guard needed > execution.memory else { return }
-    throw StudyError(
-      .environment,
-      "\(n) samples × \(traits.count) traits need about \(needed >> 20) MiB, --memory allows \(execution.memory >> 20)",
-      remedy: "raise --memory, use fewer --threads, or split the phenotypes into several runs")
+    let rank = prepared.residualiser.rank
+    let screen = Sieve.bytes(
+      samples: traits.sampleCount, traits: traits.count, rank: rank, patterns: traits.patterns.count,
+      block: Execution.blockSize, workers: execution.workers,
+      tile: reportsBest || countsAllP ? traits.count : Sieve.tileTraits)
+    // Each pattern of missing phenotypes holds a rank × rank inverse.
+    let patterns = traits.patterns.count * 8 * rank * rank
+    try execution.require(screen + patterns, samples: traits.sampleCount, traits: traits.count)
   }
 }

@@ -24,12 +24,13 @@ struct TransPlan: Sendable {
   init(_ scan: TransScan, _ study: Study, _ prepared: PreparedStudy) {
     self.scan = scan
     self.prepared = prepared
-    sample = TestSample(seed: scan.seed, variantCount: study.genotypes.variantCount)
+    sample = TestSample(
+      seed: scan.seed, variantCount: scan.options.selection.isEverything ? study.genotypes.variantCount : nil)
     let traits = prepared.traits
     let alternative = scan.options.alternative
     sieve = Sieve(
       traits: traits, residualiser: prepared.residualiser, logThreshold: scan.logThreshold,
-      alternative: alternative)
+      alternative: alternative, isTight: scan.countsAllP)
     floors = BestFloors(sieve: sieve, traits: traits, alternative: alternative)
     bins =
       scan.countsAllP
@@ -98,6 +99,7 @@ final class TransWorker {
   private var excluded: [Int32] = []
   /// Features whose window holds the current variant.
   private var nearby: [Int32] = []
+  private var lastNearby: [Int32] = []
   private var candidates: [Int32] = []
   private var rows: [PairRow] = []
   private var loaded: Int?
@@ -107,8 +109,8 @@ final class TransWorker {
   private var traitFloors: [Float]
   private var rowFloors: [Float]
 
-  /// Variants whose whole rows of products are held at once when every pair is looked at.
-  private static let fullRowVariants = 32
+  /// Variants whose whole rows of products are held at once when every pair is looked at: 64 MB of them.
+  private var fullRowVariants: Int { max(32, min(Execution.blockSize, (1 << 24) / plan.sieve.count)) }
 
   init(_ plan: TransPlan) {
     self.plan = plan
@@ -141,6 +143,7 @@ final class TransWorker {
       scanTiles(panel, collinear, &out)
     }
     out.batch.counts.variants = panel.count - collinear.count
+    out.batch.counts.unplacedVariants = panel.variants.lazy.filter { $0.variant.position <= 0 }.count
     out.batch.counts.droppedVariants = out.batch.drops.count
     out.batch.counts.rows = out.batch.rows.count
     return out
@@ -177,8 +180,8 @@ final class TransWorker {
   /// `--best` and `--histogram full`: every product of a variant is looked at before the next variant.
   private func scanWholeRows(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
     let sieve = plan.sieve
-    for start in stride(from: 0, to: panel.count, by: Self.fullRowVariants) {
-      let variants = start..<min(start + Self.fullRowVariants, panel.count)
+    for start in stride(from: 0, to: panel.count, by: fullRowVariants) {
+      let variants = start..<min(start + fullRowVariants, panel.count)
       sieve.forEachRow(variants: variants, tileTraits: sieve.count, &workspace) { v, columns, c, w in
         guard !collinear.contains(v) else { return }
         self.findExcluded(panel.variants[v].variant)
@@ -239,19 +242,22 @@ final class TransWorker {
   // MARK: exclusion
 
   private func findExcluded(_ variant: Variant) {
-    excluded.removeAll(keepingCapacity: true)
     guard let windows = plan.windows else { return }
     windows.collect(
       normalizedChromosome: chromosome(variant.chromosome), position: variant.position, into: &nearby)
+    // Windows change rarely along a chromosome.
+    guard nearby != lastNearby else { return }
+    swap(&lastNearby, &nearby)
+    excluded.removeAll(keepingCapacity: true)
     if plan.scan.exclusion.radius != nil {
-      for feature in nearby {
+      for feature in lastNearby {
         let trait = plan.traitOfFeature[Int(feature)]
         if trait >= 0 { excluded.append(trait) }
       }
     }
     guard !plan.crossMappable.isEmpty else { return }
     let before = excluded.count
-    for feature in nearby { excluded += plan.crossMappable[feature] ?? [] }
+    for feature in lastNearby { excluded += plan.crossMappable[feature] ?? [] }
     if excluded.count > before { excluded = Set(excluded).sorted() }
   }
 

@@ -20,12 +20,13 @@ public struct VariantSummary: Sendable, Equatable {
   public var mean: Double { altSum / Double(observed) }
   /// Frequency of ALT.
   public var alleleFrequency: Double { altSum / Double(2 * observed) }
-  public var minorAlleleFrequency: Double { min(alleleFrequency, 1 - alleleFrequency) }
+  /// From the count, so that both alleles' frequencies round alike.
+  public var minorAlleleFrequency: Double { minorAlleleCount / Double(2 * observed) }
   public var altIsMinor: Bool { alleleFrequency <= 0.5 }
   /// Sum of minor-allele dosages.
   public var minorAlleleCount: Double { altIsMinor ? altSum : Double(2 * observed) - altSum }
   public var minorAlleleSamples: Int { altIsMinor ? carriers.alt : carriers.ref }
-  public var missingRate: Double { 1 - Double(observed) / Double(sampleCount) }
+  public var missingRate: Double { Double(sampleCount - observed) / Double(sampleCount) }
 
   public static func == (a: Self, b: Self) -> Bool {
     a.observed == b.observed && a.sampleCount == b.sampleCount && a.altSum == b.altSum

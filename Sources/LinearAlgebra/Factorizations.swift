@@ -26,8 +26,9 @@ public struct OrthonormalBasis: Sendable {
     // More columns than rows cannot be independent: the surplus shows as zero remainders below.
     while true {
       let lengths = kept.map { Self.norm(matrix.column($0)) }
-      if let zero = lengths.firstIndex(where: { !($0 > 0) }) {
-        dropped.append(kept.remove(at: zero))
+      if lengths.contains(where: { !($0 > 0) }) {
+        dropped += zip(kept, lengths).filter { !($1 > 0) }.map(\.0)
+        kept = zip(kept, lengths).filter { $1 > 0 }.map(\.0)
         continue
       }
       let width = min(kept.count, n)

@@ -9,11 +9,11 @@ public enum BLAS {
   public static var configuration: String { String(cString: openblas_get_config()) }
 
   /// One BLAS thread per call: OpenBLAS's results change with its thread count, and our workers hold the cores.
+  ///
+  /// Said anew at every scan: the setting belongs to the whole process, and a host may have changed it.
   public static func useSingleThread() {
-    _ = singleThreadOnce
+    openblas_set_num_threads(1)
   }
-
-  private static let singleThreadOnce: Void = openblas_set_num_threads(1)
 
   /// C = A'B (+ C when `accumulate`) in fp32, all column-major with leading dimensions: A k × m, B k × n, C m × n.
   ///

@@ -1,30 +1,5 @@
 internal import Glibc
 
-/// Counts of p values in equal bins on [0, 1].
-public struct PValueHistogram: Sendable, Equatable {
-  /// Bin k holds k/bins ≤ p < (k + 1)/bins; the last one p = 1 as well.
-  public private(set) var counts: [Int]
-
-  public init(bins: Int = 20) {
-    precondition(bins > 0)
-    counts = [Int](repeating: 0, count: bins)
-  }
-
-  public var total: Int { counts.reduce(0, +) }
-
-  /// NaN is not counted.
-  public mutating func add(logP: Double) {
-    if logP.isNaN { return }
-    counts[min(counts.count - 1, Int(exp(min(logP, 0)) * Double(counts.count)))] += 1
-  }
-
-  /// - Precondition: as many bins on both sides.
-  public static func += (a: inout PValueHistogram, b: PValueHistogram) {
-    precondition(a.counts.count == b.counts.count)
-    for k in a.counts.indices { a.counts[k] += b.counts[k] }
-  }
-}
-
 /// Storey's estimate of π₀, the share of tests whose null hypothesis holds: #{p > λ}/((1 − λ) m).
 ///
 /// It needs all tests or a random sample of them: on a list cut at some p it means nothing.

@@ -65,6 +65,9 @@ public struct VariantSelection: Sendable {
     self.minimumInfo = minimumInfo
   }
 
+  /// Whether nothing is left out.
+  public var isEverything: Bool { regions.isEmpty && ids == nil && minimumInfo == nil }
+
   /// Whether regions and ids admit the variant.
   public func admits(id: String, normalizedChromosome: String, position: Int) -> Bool {
     if let ids, !ids.contains(id) { return false }

@@ -75,7 +75,7 @@ public struct Study: Sendable {
         return Drop(.sample, id: $0, reason: reason, detail: "found in \(path)")
       }
       var line = "\(path): \(all.count) samples, \(ids.count) analysed"
-      if !lost.isEmpty { line += ", \(lost.count) not used (\(Self.firstNames(lost)))" }
+      if !lost.isEmpty { line += ", \(lost.count) not used (\(firstNames(lost)))" }
       alignment.append(line)
       return ids.map { position[$0]! }
     }
@@ -102,7 +102,7 @@ public struct Study: Sendable {
       let absent = keep.subtracting(found).sorted()
       if !absent.isEmpty {
         alignment.append(
-          "\(absent.count) of the samples asked for are in no file (\(Self.firstNames(absent)))")
+          "\(absent.count) of the samples asked for are in no file (\(firstNames(absent)))")
       }
     }
     sampleIDs = ids
@@ -137,8 +137,9 @@ public struct Study: Sendable {
       "no sample is shared: \(a) has \(firstNames(inA)), \(b) has \(firstNames(inB))",
       remedy: "use the same sample ids in both files")
   }
+}
 
-  private static func firstNames(_ names: [String], _ count: Int = 3) -> String {
-    names.prefix(count).joined(separator: ", ") + (names.count > count ? ", …" : "")
-  }
+/// The first few of many names, for messages.
+package func firstNames(_ names: some Collection<String>, _ count: Int = 3) -> String {
+  names.prefix(count).joined(separator: ", ") + (names.count > count ? ", …" : "")
 }

@@ -2,7 +2,8 @@
 public struct Variant: Sendable, Equatable {
   /// As in the file; `.` is replaced by `chromosome_position_ref_alt` at the reader.
   public var id: String
-  /// As the file spells it; compare through ``Chromosome/normalized(_:)``.
+  /// As the file spells it, but PLINK's codes of X, Y, XY and MT by name; compare through
+  /// ``Chromosome/normalized(_:)``.
   public var chromosome: String
   /// 1-based; 0 when the format carries no position.
   public var position: Int
@@ -28,22 +29,12 @@ public struct Variant: Sendable, Equatable {
 
 /// Chromosome names are compared after normalisation: `chr1`, `Chr1` and `1` are the same.
 public enum Chromosome {
-  /// Without a `chr` prefix, upper case, PLINK's 23, 24, 25 and 26 as X, Y, XY and MT, and M as MT.
-  ///
-  /// - Parameter humanCodes: whether 23…26 mean X, Y, XY, MT (true for PLINK files only).
-  public static func normalized(_ name: String, humanCodes: Bool = false) -> String {
+  /// Without a `chr` prefix, upper case, and M as MT. Numbers stay: what 23 is depends on the species.
+  public static func normalized(_ name: String) -> String {
     var name = Substring(name)
     if name.count > 3, name.prefix(3).lowercased() == "chr" { name = name.dropFirst(3) }
     let upper = name.uppercased()
-    if upper == "M" { return "MT" }
-    guard humanCodes else { return upper }
-    switch upper {
-    case "23": return "X"
-    case "24": return "Y"
-    case "25": return "XY"
-    case "26": return "MT"
-    default: return upper
-    }
+    return upper == "M" ? "MT" : upper
   }
 }
 

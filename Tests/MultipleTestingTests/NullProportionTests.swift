@@ -3,17 +3,6 @@ import MultipleTesting
 import Testing
 
 @Suite struct NullProportionTests {
-  @Test func histogramPutsEdgesIntoTheirBins() {
-    var histogram = PValueHistogram(bins: 4)
-    for p in [0, 0.1, 0.2499, 0.2501, 0.5, 0.74, 0.76, 1] { histogram.add(logP: log(p)) }
-    histogram.add(logP: .nan)
-    #expect(histogram.counts == [3, 1, 2, 2])
-    var sum = histogram
-    sum += histogram
-    #expect(sum.counts == [6, 2, 4, 4])
-    #expect(sum.total == 16)
-  }
-
   /// 1,000 evenly spaced null p and 250 tiny ones: π₀ is 0.8 by construction.
   @Test func findsAPlantedShare() {
     let nulls = (0..<1000).map { log((Double($0) + 0.5) / 1000) }

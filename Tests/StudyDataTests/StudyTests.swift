@@ -112,15 +112,10 @@ import Testing
 
   @Test(arguments: [
     ("chr1", "1"), ("Chr1", "1"), ("CHRX", "X"), ("x", "X"), ("chrM", "MT"), ("M", "MT"), ("MT", "MT"),
-    ("23", "23"), ("chr", "CHR"), ("", ""), ("chrUn_1", "UN_1"),
+    ("23", "23"), ("chr23", "23"), ("chr", "CHR"), ("", ""), ("chrUn_1", "UN_1"),
   ])
   func chromosomesAreNormalised(name: String, expected: String) {
     #expect(Chromosome.normalized(name) == expected)
-  }
-
-  @Test func plinkCodesOfHumanChromosomes() {
-    let names = ["23", "24", "25", "26", "22", "chr23"].map { Chromosome.normalized($0, humanCodes: true) }
-    #expect(names == ["X", "Y", "XY", "MT", "22", "X"])
   }
 
   @Test func regionsAndIdsSelect() {

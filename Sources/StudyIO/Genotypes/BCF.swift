@@ -14,12 +14,12 @@ final class BCFFile: @unchecked Sendable {
     size = try LocalFile.size(of: path)
     HTSLibrary.silence
     errno = 0
-    guard let file = hts_open(path, "r") else { throw LocalFile.cannotOpen(path, errno) }
+    guard let file = hts_open(path, "r") else { throw .unreadable(path, errno) }
     if let compressed = hts_get_bgzfp(file), bgzf_compression(compressed) == 2,
       bgzf_check_EOF(compressed) == 0
     {
       hts_close(file)
-      throw LocalFile.truncated(path)
+      throw .truncated(path)
     }
     guard let header = bcf_hdr_read(file) else {
       hts_close(file)
@@ -43,7 +43,7 @@ final class BCFFile: @unchecked Sendable {
   func textHeader() throws(StudyError) -> VCFHeader {
     var text = kstring_t()
     defer { free(text.s) }
-    guard bcf_hdr_format(header, 0, &text) == 0, text.s != nil else { throw LocalFile.damaged(path) }
+    guard bcf_hdr_format(header, 0, &text) == 0, text.s != nil else { throw .damaged(path) }
     return try VCFHeader(text: String(cString: text.s), path: path)
   }
 
@@ -58,9 +58,9 @@ final class BCFIndex {
   let names: [String]
   fileprivate let ids: [Int]
 
-  /// Nil where there is no index that can be read.
-  init?(file: BCFFile) {
-    guard let handle = bcf_index_load3(file.path, nil, HTS_IDX_SILENT_FAIL) else { return nil }
+  /// Nil where the index cannot be read.
+  init?(file: BCFFile, index: String) {
+    guard let handle = bcf_index_load3(file.path, index, HTS_IDX_SILENT_FAIL) else { return nil }
     self.handle = handle
     var names: [String] = []
     var ids: [Int] = []
@@ -88,8 +88,8 @@ final class BCFQuery {
   private var nextRegion = 0
   private var iterator: UnsafeMutablePointer<hts_itr_t>?
 
-  init?(file: BCFFile, regions: [GenomicRegion]) {
-    guard let index = BCFIndex(file: file) else { return nil }
+  init?(file: BCFFile, index: String, regions: [GenomicRegion]) {
+    guard let index = BCFIndex(file: file, index: index) else { return nil }
     self.file = file
     self.index = index
     self.regions = mergedRegions(regions, contigs: index.names)
@@ -112,7 +112,7 @@ final class BCFQuery {
         continue
       }
       let code = bcf_query_next(file.file, iterator, record)
-      if code < -1 { throw LocalFile.damaged(file.path) }
+      if code < -1 { throw .damaged(file.path) }
       if code < 0 {
         hts_itr_destroy(iterator)
         self.iterator = nil
@@ -146,7 +146,10 @@ final class BCFStream: GenotypeStream, @unchecked Sendable {
   func nextChunk() throws(StudyError) -> (any GenotypeChunk)? {
     let records = BCFRecords()
     while records.count < blockSize {
-      guard let record = bcf_init() else { break }
+      guard let record = bcf_init() else {
+        throw StudyError(
+          .environment, file: file.path, "no memory for a record", remedy: "make more memory available")
+      }
       records.append(record)
       guard try read(record) else {
         records.removeLast()
@@ -168,7 +171,7 @@ final class BCFStream: GenotypeStream, @unchecked Sendable {
   private func read(_ record: UnsafeMutablePointer<bcf1_t>) throws(StudyError) -> Bool {
     if let query { return try query.next(into: record) }
     let code = bcf_read(file.file, file.header, record)
-    guard code >= -1 else { throw LocalFile.damaged(file.path) }
+    guard code >= -1 else { throw .damaged(file.path) }
     return code == 0
   }
 }

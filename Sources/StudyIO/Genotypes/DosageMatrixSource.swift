@@ -22,10 +22,16 @@ public struct DosageMatrixSource: GenotypeSource {
 
   /// - Parameter locations: a file of id, chromosome, position; it goes before columns of the matrix.
   public init(path: String, locations: String? = nil) throws(StudyError) {
+    let table: VariantLocations? = if let locations { try VariantLocations(path: locations) } else { nil }
+    try self.init(path: path, table: table)
+  }
+
+  /// Matrices split by chromosome share one table.
+  init(path: String, table: VariantLocations?) throws(StudyError) {
     self.path = path
-    paths = [path] + (locations.map { [$0] } ?? [])
+    paths = [path] + (table.map { [$0.path] } ?? [])
     layout = try MatrixLayout(reader: TextBlockReader(path: path))
-    self.locations = if let locations { try VariantLocations(path: locations) } else { nil }
+    locations = table
   }
 
   public func chromosomes() throws(StudyError) -> Set<String>? {

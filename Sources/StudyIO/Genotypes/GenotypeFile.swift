@@ -25,7 +25,11 @@ public enum GenotypeFile {
         .inconsistent, file: twice, "the genotype file is given twice", remedy: "name each file once")
     }
     var sources: [any GenotypeSource] = []
-    for path in all { sources.append(try openOne(path, dosageField: dosageField, locations: locations)) }
+    var table: VariantLocations?
+    for path in all {
+      sources.append(
+        try openOne(path, dosageField: dosageField, locations: locations, table: &table))
+    }
     return sources.count == 1 ? sources[0] : try ConcatenatedSource(sources)
   }
 
@@ -47,15 +51,16 @@ public enum GenotypeFile {
     return entries
   }
 
-  private static func openOne(_ path: String, dosageField: DosageField?, locations: String?)
-    throws(StudyError) -> any GenotypeSource
-  {
+  /// - Parameter table: what `locations` holds, read for the first matrix.
+  private static func openOne(
+    _ path: String, dosageField: DosageField?, locations: String?, table: inout VariantLocations?
+  ) throws(StudyError) -> any GenotypeSource {
     guard LocalFile.exists(path) else {
       if LocalFile.exists(path + ".bed") { return try plink(path, dosageField, locations) }
       if LocalFile.exists(path + ".pgen") { throw unsupported(path + ".pgen", "a PLINK 2 pgen file") }
       // Says why.
       _ = try LocalFile.size(of: path)
-      throw LocalFile.cannotOpen(path, ENOENT)
+      throw .unreadable(path, ENOENT)
     }
     for suffix in [".bim", ".fam"] where path.hasSuffix(suffix) {
       let prefix = String(path.dropLast(4))
@@ -74,7 +79,8 @@ public enum GenotypeFile {
       return try VCFSource(path: path, dosageField: dosageField)
     case .matrix:
       try refuse(dosageField, path)
-      return try DosageMatrixSource(path: path, locations: locations)
+      if let locations, table == nil { table = try VariantLocations(path: locations) }
+      return try DosageMatrixSource(path: path, table: table)
     }
   }
 
@@ -140,11 +146,11 @@ public enum GenotypeFile {
   private static func firstBytes(_ path: String) throws(StudyError) -> [UInt8] {
     HTSLibrary.silence
     errno = 0
-    guard let file = bgzf_open(path, "r") else { throw LocalFile.cannotOpen(path, errno) }
+    guard let file = bgzf_open(path, "r") else { throw .unreadable(path, errno) }
     defer { bgzf_close(file) }
     var bytes = [UInt8](repeating: 0, count: 64)
     let count = bytes.withUnsafeMutableBytes { bgzf_read(file, $0.baseAddress, $0.count) }
-    guard count >= 0 else { throw LocalFile.damaged(path) }
+    guard count >= 0 else { throw .damaged(path) }
     return Array(bytes[..<count])
   }
 

@@ -62,9 +62,8 @@ struct MatrixLayout: Sendable {
     func malformed(_ cause: String, _ remedy: String) -> StudyError {
       StudyError(.malformed, file: path, line: headerLines, cause, remedy: remedy)
     }
-    // R writes no name for the column of row names.
     var names = header[...]
-    if header.count + 1 != firstRow.count { names = names.dropFirst() }
+    if !TableStart.lacksFirstCell(header, firstRow) { names = names.dropFirst() }
     while let first = names.first, let kind = Annotation(header: first) {
       annotation.append(kind)
       names = names.dropFirst()
@@ -116,10 +115,12 @@ struct MatrixLayout: Sendable {
 
 /// Where variants lie: Matrix eQTL's `snpsloc.txt` (id, chromosome, position; with or without a header).
 struct VariantLocations: Sendable {
+  let path: String
   private(set) var places: [String: (chromosome: String, position: Int)] = [:]
 
   /// - Complexity: O(rows) memory.
   init(path: String) throws(StudyError) {
+    self.path = path
     let reader = try TextBlockReader(path: path)
     while let block = try reader.nextBlock(lines: 8192) {
       try block.bytes.withUnsafeBufferPointer { (text) throws(StudyError) in

@@ -5,7 +5,7 @@ public import StudyData
 /// A PLINK 1 file set: `prefix.bed`, `prefix.bim` and `prefix.fam`.
 ///
 /// A1 (column 5 of the bim file) is ALT, the counted allele; A2 is REF. Samples are named by IID, or by `FID_IID` where
-/// IIDs repeat. Names and counts are read at once, genotypes and variants only as a stream asks for them.
+/// IIDs repeat. Chromosomes 23 to 26 get their names unless the file has higher numbers. Names and counts are read at once, genotypes and variants only as a stream asks for them.
 ///
 /// - Missing: code 01 becomes hard call 3.
 /// - Complexity: opening is one pass over the bim and fam files; a stream holds a block of bim lines, a chunk
@@ -39,6 +39,7 @@ public struct PlinkSource: GenotypeSource {
     if samples.usesFamilyIDs {
       notes.append("\(famPath): individual ids repeat between families: samples are named FID_IID")
     }
+    if let note = summary.codes.note { notes.append("\(bimPath): \(note)") }
     self.notes = notes
   }
 
@@ -51,7 +52,7 @@ public struct PlinkSource: GenotypeSource {
     return PlinkStream(
       bed: bed, bim: try TextBlockReader(path: bimPath), variantCount: summary.variantCount,
       gather: SampleGather(samples: request.samples, columns: sampleIDs.count),
-      selector: RecordSelector(request.selection, humanCodes: true), blockSize: request.blockSize)
+      codes: summary.codes, selector: RecordSelector(request.selection), blockSize: request.blockSize)
   }
 }
 
@@ -65,7 +66,7 @@ private final class BedFile: Sendable {
     self.path = path
     size = try LocalFile.size(of: path)
     descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw LocalFile.cannotOpen(path, errno) }
+    guard descriptor >= 0 else { throw .unreadable(path, errno) }
     guard size > 0 else {
       throw StudyError(.malformed, file: path, "the file is empty", remedy: "make the file set again")
     }
@@ -124,7 +125,7 @@ private final class BedFile: Sendable {
       }
       if read < 0, errno == EINTR { continue }
       guard read > 0 else {
-        if read < 0 { throw LocalFile.cannotOpen(path, errno) }
+        if read < 0 { throw .unreadable(path, errno) }
         throw StudyError(
           .malformed, file: path, "truncated while it was read",
           remedy: "leave the file as it is during a run")
@@ -146,9 +147,10 @@ private final class PlinkStream: GenotypeStream, @unchecked Sendable {
 
   init(
     bed: BedFile, bim: TextBlockReader, variantCount: Int, gather: SampleGather,
-    selector: RecordSelector, blockSize: Int
+    codes: ChromosomeCodes, selector: RecordSelector, blockSize: Int
   ) {
-    context = PlinkContext(bed: bed, bimPath: bim.path, gather: gather, selector: selector)
+    context = PlinkContext(
+      bed: bed, bimPath: bim.path, gather: gather, codes: codes, selector: selector)
     self.bim = bim
     self.blockSize = blockSize
     self.variantCount = variantCount
@@ -176,6 +178,7 @@ private struct PlinkContext: Sendable {
   let bed: BedFile
   let bimPath: String
   let gather: SampleGather
+  let codes: ChromosomeCodes
   let selector: RecordSelector
 }
 
@@ -214,7 +217,7 @@ private struct PlinkChunk: GenotypeChunk {
         let row = try BimRow(
           bim.line(index, in: text), path: context.bimPath, number: bim.firstLine + index)
         // The first pass refused blank lines; the file has changed since.
-        guard let variant = row?.variant() else { continue }
+        guard let variant = row?.variant(context.codes) else { continue }
         guard selector.admits(variant) else { continue }
         ordinals.append(firstOrdinal + index)
         variants.append(variant)

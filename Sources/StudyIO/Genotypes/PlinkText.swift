@@ -61,23 +61,55 @@ struct BimRow {
   }
 
   /// A1 is the effect allele.
-  func variant() -> Variant {
+  func variant(_ codes: ChromosomeCodes) -> Variant {
     Variant(
-      fileID: fields[1].string, chromosome: fields[0].string, position: position,
+      fileID: fields[1].string, chromosome: codes.name(fields[0].string), position: position,
       ref: fields[5].string, alt: fields[4].string)
   }
+}
+
+/// PLINK's numbers for chromosomes that have names, translated once, here.
+///
+/// The file does not say its species: with 26 as its highest number it is taken for human, and 23, 24, 25 and 26 are X,
+/// Y, XY and MT; a higher number is an autosome of another species, and then all numbers stay.
+struct ChromosomeCodes: Sendable {
+  /// By the file's spelling; empty where numbers stay.
+  private let names: [String: String]
+  /// What was translated, for the run's notes.
+  let note: String?
+
+  private static let human = [23: "X", 24: "Y", 25: "XY", 26: "MT"]
+
+  /// - Parameter spellings: all names in the file.
+  init(_ spellings: Set<String>) {
+    var numbers: [String: Int] = [:]
+    for name in spellings { numbers[name] = Int(Chromosome.normalized(name)) }
+    let isHuman = numbers.values.allSatisfy { $0 <= 26 }
+    let coded = isHuman ? numbers.filter { $0.value >= 23 } : [:]
+    names = coded.compactMapValues { Self.human[$0] }
+    let found = Set(coded.values).sorted()
+    note =
+      found.isEmpty
+      ? nil
+      : "chromosome codes \(found.map(String.init).joined(separator: ", ")) are read as "
+        + found.compactMap { Self.human[$0] }.joined(separator: ", ")
+  }
+
+  func name(_ spelling: String) -> String { names.isEmpty ? spelling : names[spelling] ?? spelling }
 }
 
 /// What a first pass over a `.bim` file finds.
 struct BimSummary {
   var variantCount = 0
+  let codes: ChromosomeCodes
   /// Normalised names.
-  var chromosomes: Set<String> = []
+  let chromosomes: Set<String>
 
   /// - Complexity: O(bytes); holds one block of lines.
   init(path: String) throws(StudyError) {
     let reader = try TextBlockReader(path: path)
     var last: [UInt8] = []
+    var spellings: Set<String> = []
     while let block = try reader.nextBlock(lines: 8192) {
       var names: [String] = []
       var count = 0
@@ -97,11 +129,14 @@ struct BimSummary {
         }
       }
       variantCount += count
-      for name in names { chromosomes.insert(Chromosome.normalized(name, humanCodes: true)) }
+      spellings.formUnion(names)
     }
     guard variantCount > 0 else {
       throw StudyError(.malformed, file: path, "the file is empty", remedy: "a bim file lists the variants")
     }
+    let codes = ChromosomeCodes(spellings)
+    chromosomes = Set(spellings.map { Chromosome.normalized(codes.name($0)) })
+    self.codes = codes
   }
 }
 

@@ -85,20 +85,16 @@ extension DosageRows<Float> {
 /// Tells whether a request selects a record; normalises a chromosome's name once per run of records.
 struct RecordSelector: Sendable {
   let selection: VariantSelection
-  let humanCodes: Bool
   private var lastName = ""
   private var lastNormalized = ""
 
-  init(_ selection: VariantSelection, humanCodes: Bool = false) {
-    self.selection = selection
-    self.humanCodes = humanCodes
-  }
+  init(_ selection: VariantSelection) { self.selection = selection }
 
   mutating func admits(_ variant: Variant) -> Bool {
     if selection.ids == nil, selection.regions.isEmpty { return true }
     if variant.chromosome != lastName {
       lastName = variant.chromosome
-      lastNormalized = Chromosome.normalized(lastName, humanCodes: humanCodes)
+      lastNormalized = Chromosome.normalized(lastName)
     }
     return selection.admits(
       id: variant.id, normalizedChromosome: lastNormalized, position: variant.position)
@@ -127,7 +123,7 @@ extension FieldBytes {
   /// A position as text tables have it: R writes 100000 as `1e+05`, and midpoints of markers have a fraction, which is cut off.
   var position: Int? {
     if let wholeNumber { return wholeNumber }
-    guard let value = Double(string), value >= 0, value < 0x1p53 else { return nil }
+    guard let value = decimal, value >= 0, value < 0x1p53 else { return nil }
     return Int(value)
   }
 

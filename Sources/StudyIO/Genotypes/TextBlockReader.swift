@@ -35,7 +35,8 @@ final class ReadProgress: Sendable {
 
 /// Reads plain, gzip or BGZF text by blocks of lines: the serial half of every text format.
 ///
-/// A byte order mark is skipped. Truncation of a compressed file is an error, also where it falls between two blocks.
+/// A byte order mark is skipped, NUL bytes are refused. Truncation of a compressed file is an error, also where it falls
+/// between two blocks.
 /// - Complexity: O(bytes); holds one block and a quarter of a megabyte.
 final class TextBlockReader {
   let path: String
@@ -57,16 +58,14 @@ final class TextBlockReader {
     let size = try LocalFile.size(of: path)
     HTSLibrary.silence
     errno = 0
-    guard let file = bgzf_open(path, "r") else { throw LocalFile.cannotOpen(path, errno) }
+    guard let file = bgzf_open(path, "r") else { throw .unreadable(path, errno) }
     self.path = path
     self.file = file
     progress = ReadProgress(total: size)
     buffer = Array(repeating: 0, count: Self.readSize)
-    if bgzf_compression(file) == 2, bgzf_check_EOF(file) == 0 { throw LocalFile.truncated(path) }
+    if bgzf_compression(file) == 2, bgzf_check_EOF(file) == 0 { throw .truncated(path) }
     try fill()
     if end >= 3, buffer[0] == 0xEF, buffer[1] == 0xBB, buffer[2] == 0xBF { start = 3 }
-    // A gzip file shorter than its header passes for text.
-    if end >= 2, buffer[0] == 0x1F, buffer[1] == 0x8B { throw LocalFile.truncated(path) }
   }
 
   deinit { bgzf_close(file) }
@@ -128,11 +127,23 @@ final class TextBlockReader {
       memmove(base, base + start, unread)
       return bgzf_read(file, base + unread, bytes.count - unread)
     }
-    guard count >= 0 else { throw LocalFile.damaged(path) }
+    guard count >= 0 else { throw .damaged(path) }
+    // A gzip file shorter than its header passes for text.
+    if nextLine == 1, buffer.prefix(unread + count).starts(with: [0x1F, 0x8B]) { throw .truncated(path) }
+    if let line = nul(in: unread..<(unread + count)) { throw .notText(path, line: line) }
     start = 0
     end = unread + count
     isAtEnd = count == 0
     progress.reach(Int(bgzf_position(file)))
+  }
+
+  /// The line of the first NUL in `new`, where the buffer starts with the unread line `nextLine`.
+  private func nul(in new: Range<Int>) -> Int? {
+    buffer.withUnsafeBytes { bytes in
+      guard let hit = memchr(bytes.baseAddress! + new.lowerBound, 0, new.count) else { return nil }
+      let offset = UnsafeRawPointer(hit) - bytes.baseAddress!
+      return nextLine + bytes[..<offset].count { $0 == 10 }
+    }
   }
 }
 
@@ -142,13 +153,13 @@ enum LocalFile {
   static func size(of path: String) throws(StudyError) -> Int {
     // A pipe without a writer must not block.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw cannotOpen(path, errno) }
+    guard descriptor >= 0 else { throw .unreadable(path, errno) }
     defer { close(descriptor) }
     var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw cannotOpen(path, errno) }
+    guard fstat(descriptor, &status) == 0 else { throw .unreadable(path, errno) }
     switch status.st_mode & S_IFMT {
     case S_IFREG: return Int(status.st_size)
-    case S_IFDIR: throw cannotOpen(path, EISDIR)
+    case S_IFDIR: throw .unreadable(path, EISDIR)
     default:
       throw StudyError(
         .environment, file: path, "is not a regular file",
@@ -162,21 +173,9 @@ enum LocalFile {
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }
 
-  static func cannotOpen(_ path: String, _ code: Int32) -> StudyError {
-    let reason = code == 0 ? "unknown reason" : String(cString: strerror(code))
-    return StudyError(
-      .environment, file: path, "cannot open: \(reason)", remedy: "check the path and its permissions")
-  }
-
-  static func truncated(_ path: String) -> StudyError {
-    StudyError(
-      .malformed, file: path, "truncated: the end of the compressed file is missing",
-      remedy: "copy or compress the file again")
-  }
-
-  static func damaged(_ path: String) -> StudyError {
-    StudyError(
-      .malformed, file: path, "truncated or damaged: the file cannot be decompressed",
-      remedy: "copy or compress the file again")
+  /// When the file was last written, in whole seconds, as htslib compares them; 0 where there is none.
+  static func modified(_ path: String) -> Int {
+    var status = stat()
+    return stat(path, &status) == 0 ? status.st_mtim.tv_sec : 0
   }
 }

@@ -2,14 +2,28 @@ import CHTSlib
 import Glibc
 import StudyData
 
+/// An index beside a VCF or BCF, as htslib finds it.
+struct IndexFile: Sendable {
+  let path: String
+  /// Older than the data: records written since would be lost without a word.
+  let isStale: Bool
+
+  /// Nil where there is none.
+  init?(of data: String, extensions: [String]) {
+    guard let path = extensions.map({ data + $0 }).first(where: LocalFile.exists) else { return nil }
+    self.path = path
+    isStale = LocalFile.modified(path) < LocalFile.modified(data)
+  }
+}
+
 /// The tabix or CSI index of a VCF.
 final class RegionIndex {
   fileprivate let handle: UnsafeMutablePointer<tbx_t>
 
-  /// Nil where there is no index that can be read.
-  init?(path: String) {
+  /// Nil where the index cannot be read.
+  init?(path: String, index: String) {
     HTSLibrary.silence
-    guard let handle = tbx_index_load3(path, nil, HTS_IDX_SILENT_FAIL) else { return nil }
+    guard let handle = tbx_index_load3(path, index, HTS_IDX_SILENT_FAIL) else { return nil }
     self.handle = handle
   }
 
@@ -35,8 +49,10 @@ final class TabixQuery {
   private var iterator: UnsafeMutablePointer<hts_itr_t>?
   private var line = kstring_t()
 
-  init?(path: String, regions: [GenomicRegion]) {
-    guard let index = RegionIndex(path: path), let file = hts_open(path, "r") else { return nil }
+  init?(path: String, index: String, regions: [GenomicRegion]) {
+    guard let index = RegionIndex(path: path, index: index), let file = hts_open(path, "r") else {
+      return nil
+    }
     self.path = path
     self.index = index
     self.file = file
@@ -66,7 +82,7 @@ final class TabixQuery {
         continue
       }
       let code = tabix_next(file, index.handle, iterator, &line)
-      if code < -1 { throw LocalFile.damaged(path) }
+      if code < -1 { throw .damaged(path) }
       if code < 0 {
         hts_itr_destroy(iterator)
         self.iterator = nil

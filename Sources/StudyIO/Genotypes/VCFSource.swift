@@ -6,6 +6,7 @@ public import StudyData
 ///
 /// Hard calls from GT, or fractional dosages from DS. A record with several ALT alleles, or none, is dropped with a
 /// reason. With regions and an index (`.csi`, `.tbi`) only those parts are read; ordinals then count the records read.
+/// An index older than the file is not used, and a note says so.
 ///
 /// - Missing: `.`, an omitted trailing field, or a call that misses any of its alleles. A haploid call (chromosome X)
 ///   counts its allele twice, as PLINK does. A missing DS takes the record's GT: PLINK 2 writes no DS where it equals it.
@@ -19,6 +20,9 @@ public struct VCFSource: GenotypeSource {
   public let field: DosageField
   private let header: VCFHeader
   private let isBinary: Bool
+  /// Nil where there is none to be trusted.
+  private let index: String?
+  public let notes: [String]
 
   public var paths: [String] { [path] }
   public var variantCount: Int? { nil }
@@ -34,6 +38,14 @@ public struct VCFSource: GenotypeSource {
       ? try BCFFile(path: path).textHeader() : try VCFHeader(reader: TextBlockReader(path: path))
     field = try DosageField(asked: dosageField, declared: header.formats, path: path)
     sampleIDs = header.samples
+    let beside = IndexFile(of: path, extensions: isBinary ? [".csi"] : [".csi", ".tbi"])
+    if let beside, beside.isStale {
+      index = nil
+      notes = ["\(beside.path): the index is older than the file and is not used; make it again"]
+    } else {
+      index = beside?.path
+      notes = []
+    }
   }
 
   public func chromosomes() throws(StudyError) -> Set<String>? {
@@ -49,10 +61,12 @@ public struct VCFSource: GenotypeSource {
     let regions = request.selection.regions
     if isBinary {
       let file = try BCFFile(path: path)
-      let query = regions.isEmpty ? nil : BCFQuery(file: file, regions: regions)
+      let query = index.flatMap {
+        regions.isEmpty ? nil : BCFQuery(file: file, index: $0, regions: regions)
+      }
       return BCFStream(file: file, query: query, context: context, blockSize: request.blockSize)
     }
-    if !regions.isEmpty, let query = TabixQuery(path: path, regions: regions) {
+    if !regions.isEmpty, let index, let query = TabixQuery(path: path, index: index, regions: regions) {
       return VCFRegionStream(query: query, context: context, blockSize: request.blockSize)
     }
     let reader = try TextBlockReader(path: path)
@@ -71,11 +85,9 @@ public struct VCFSource: GenotypeSource {
 
   /// Contigs with records, from the index.
   private func indexedNames() -> [String]? {
-    if isBinary {
-      guard let file = try? BCFFile(path: path), let index = BCFIndex(file: file) else { return nil }
-      return index.names
-    }
-    return RegionIndex(path: path)?.names
+    guard let index else { return nil }
+    guard isBinary else { return RegionIndex(path: path, index: index)?.names }
+    return (try? BCFFile(path: path)).flatMap { BCFIndex(file: $0, index: index)?.names }
   }
 }
 

@@ -97,11 +97,10 @@ struct VCFChunk: GenotypeChunk {
   private func dropBeforeGenotypes(_ record: VCFRecord, _ index: Int) throws(StudyError) -> Drop? {
     if let drop = VCFContext.drop(record.variant, alleles: record.alleleCount) { return drop }
     guard let minimum = context.selector.selection.minimumInfo else { return nil }
-    let text = record.info(minimum.field)
-    guard let text, !text.spells(".") else {
+    guard let text = record.info(minimum.field) else {
       return VCFContext.drop(record.variant, quality: nil, minimum: minimum)
     }
-    guard let quality = Double(text.string) else {
+    guard let quality = CellValue.number(text) else {
       throw malformed(
         index, record.line, "INFO \(minimum.field) is \(text.quoted), not one number",
         "name a field with one number per record")

@@ -16,17 +16,23 @@ enum CellValue {
 
   /// The cell as a number: NaN where it is missing, nil where it is not a finite number.
   static func number(_ cell: TextBytes) -> Double? {
-    if isMissing(cell) { return .nan }
-    guard let base = UnsafeRawPointer(cell.baseAddress) else { return nil }
-    let begin = base.assumingMemoryBound(to: CChar.self)
-    var value = 0.0
-    return ctext_parse_double(begin, begin + cell.count, &value) == 0 ? value : nil
+    isMissing(cell) ? .nan : cell.decimal
   }
 
   /// The cell as a whole number, also as R writes round ones (`1e+05`); nil where it is none.
   static func wholeNumber(_ cell: TextBytes) -> Int? {
     guard let value = number(cell) else { return nil }
     return Int(exactly: value)
+  }
+}
+
+extension TextBytes {
+  /// The bytes as a finite decimal number.
+  var decimal: Double? {
+    guard let base = UnsafeRawPointer(baseAddress) else { return nil }
+    let begin = base.assumingMemoryBound(to: CChar.self)
+    var value = 0.0
+    return ctext_parse_double(begin, begin + count, &value) == 0 ? value : nil
   }
 }
 

@@ -46,7 +46,7 @@ final class LineReader {
     buffer = .allocate(capacity: capacity)
     // 2: the marker cannot be looked for (a pipe).
     if bgzf_compression(file) == 2, bgzf_check_EOF(file) < 1 {
-      throw .cutShort(path)
+      throw .truncated(path)
     }
   }
 
@@ -107,14 +107,14 @@ final class LineReader {
     errno = 0
     let count = bgzf_read(file, buffer + end, capacity - end)
     guard count >= 0 else {
-      throw errno == EIO || errno == EISDIR ? .unreadable(path, errno) : .cutShort(path)
+      throw errno == EIO || errno == EISDIR ? .unreadable(path, errno) : .damaged(path)
     }
     let new = TextBytes(start: buffer + end, count: count)
     if isFirst { try checkStart(new) }
     if let nul = memchr(buffer + end, 0, count)?.assumingMemoryBound(to: UInt8.self) {
       let offset = nul - buffer
       let lines = TextBytes(start: buffer, count: offset).count { $0 == 0x0A }
-      throw notText(line: lineNumber + 1 + lines)
+      throw .notText(path, line: lineNumber + 1 + lines)
     }
     end += count
     atEnd = count == 0
@@ -122,17 +122,11 @@ final class LineReader {
 
   /// htslib takes a gzip file shorter than a header for plain text; other compressions show as control characters.
   private func checkStart(_ bytes: TextBytes) throws(StudyError) {
-    if bytes.starts(with: [0x1F, 0x8B]) { throw .cutShort(path) }
+    if bytes.starts(with: [0x1F, 0x8B]) { throw .truncated(path) }
     let allowed: [UInt8] = [0x09, 0x0A, 0x0B, 0x0C, 0x0D]
     guard let bad = bytes.prefix(4096).firstIndex(where: { $0 < 0x20 && !allowed.contains($0) })
     else { return }
-    throw notText(line: 1 + bytes[..<bad].count { $0 == 0x0A })
-  }
-
-  private func notText(line: Int) -> StudyError {
-    StudyError(
-      .malformed, file: path, line: line, "not a text file",
-      remedy: "give plain text, gzip or bgzip (other compressions and spreadsheets are not read)")
+    throw .notText(path, line: 1 + bytes[..<bad].count { $0 == 0x0A })
   }
 }
 
@@ -205,16 +199,29 @@ enum HTSLibrary {
   static let silence: Void = hts_set_log_level(HTS_LOG_OFF)
 }
 
+/// What may be wrong with any file that is read here.
 extension StudyError {
   static func unreadable(_ path: String, _ code: Int32) -> StudyError {
-    StudyError(
-      .environment, file: path, "cannot be read: \(String(cString: strerror(code)))",
-      remedy: "check the path and its permissions")
+    let reason = code == 0 ? "unknown reason" : String(cString: strerror(code))
+    return StudyError(
+      .environment, file: path, "cannot be read: \(reason)", remedy: "check the path and its permissions")
   }
 
-  static func cutShort(_ path: String) -> StudyError {
+  static func truncated(_ path: String) -> StudyError {
     StudyError(
-      .malformed, file: path, "the compressed file is cut short or damaged",
-      remedy: "copy or download it again (gzip -t checks a file)")
+      .malformed, file: path, "truncated: the compressed file is cut short",
+      remedy: "copy or compress it again (gzip -t checks a file)")
+  }
+
+  static func damaged(_ path: String) -> StudyError {
+    StudyError(
+      .malformed, file: path, "truncated: the compressed file is cut short or damaged",
+      remedy: "copy or compress it again (gzip -t checks a file)")
+  }
+
+  static func notText(_ path: String, line: Int) -> StudyError {
+    StudyError(
+      .malformed, file: path, line: line, "not a text file",
+      remedy: "give plain text, gzip or bgzip (other compressions and spreadsheets are not read)")
   }
 }

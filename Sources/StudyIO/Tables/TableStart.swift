@@ -33,7 +33,7 @@ struct TableStart {
 
   /// R's write.table gives the row names no header. A header that does name the ids, or a row that only ends in a
   /// superfluous tab, is not that: shifting its columns would give samples each other's values.
-  private static func lacksFirstCell(_ header: [String], _ firstRow: [String]) -> Bool {
+  static func lacksFirstCell(_ header: [String], _ firstRow: [String]) -> Bool {
     guard firstRow.count == header.count + 1, let first = header.first?.lowercased() else {
       return false
     }
@@ -42,7 +42,8 @@ struct TableStart {
 
   private static let idNames: Set = [
     "id", "ids", "gene", "geneid", "gene_id", "name", "pid", "phenotype", "phenotype_id", "probe",
-    "targetid", "trait", "iid", "fid", "sample", "sample_id", "sampleid", "covariate", "",
+    "targetid", "trait", "iid", "fid", "sample", "sample_id", "sampleid", "covariate", "snp", "snpid",
+    "snp_id", "marker", "variant", "variant_id", "rsid", "",
   ]
 
   private static func nextLine(_ reader: LineReader, skippingComments: Bool) throws(StudyError)
@@ -69,9 +70,4 @@ struct TableStart {
         remedy: "give every \(what) one column with an id of its own")
     }
   }
-}
-
-/// The first few of many names, for messages.
-func firstNames(_ names: some Collection<String>, _ count: Int = 3) -> String {
-  names.prefix(count).joined(separator: ", ") + (names.count > count ? ", …" : "")
 }

@@ -106,17 +106,36 @@ struct DosageMatrixTests {
     try expect("id\ta\t\nr\t1\t1\n", "no name", line: 1)
     try expect("id\tchr\ta\nr\t1\t1\n", "chr and pos must be given together", line: 1)
     try expect("id\tchr\tpos\tbp\ta\nr\t1\t1\t1\t1\n", "annotation column occurs twice", line: 1)
-    try expect("id\tchr\tpos\ta\nr\t1\t-4\t1\n", "position '-4'", line: 2)
+    for position in ["-4", "0x10", "inf", "1e400", "nan"] {
+      try expect("id\tchr\tpos\ta\nr\t1\t\(position)\t1\n", "position '\(position)'", line: 2)
+    }
     try expect(plain + "r3\t0\t1\n", "2 dosages, not 3", line: 4)
     try expect(plain + "r3\n", "fewer cells", line: 4)
     try expect(plain + "r3\t0\t1\t2\t0\n", "more than the header's 3", line: 4)
     try expect(plain + "r3\t0\t1\t2\t\n", "more than the header's 3", line: 4)
     try expect(plain + "\t0\t1\t2\n", "no id", line: 4)
+    // Not R's header without a first cell: that would shift every sample's genotypes.
+    for first in ["id", "snpid", "SNP", "#x", "unheard_of"] {
+      let rows = "r1\t0\t1\t\nr2\t1\t2\t\n"
+      try expect("\(first)\ta\tb\n" + rows, "more than the header's 2", line: 2)
+      try expect(
+        ("\(first)\ta\tb\n" + rows).replacingOccurrences(of: "\t", with: ","), "more than the header's 2",
+        line: 2)
+    }
+    for first in ["snpid", "marker", "#x"] {
+      try expect("\(first)\ta\tb\nr1\t0\t1\t2\n", "more than the header's 2", line: 2)
+    }
     try expect(plain + "r3\t0\t-9\t2\n", "dosage of b is '-9'", line: 4)
     try expect(plain + "r3\t0\t2.5\t2\n", "outside 0…2: '2.5'", line: 4)
     try expect(plain + "r3\tA\t2\t2\n", "dosage of a is not a number: 'A'", line: 4)
     try expect(plain + "r3\t1\t2\tinf\n", "not a number: 'inf'", line: 4)
     try expect("\u{1}\u{2}\u{3}\n\u{4}", "not a text file", line: 1)
+    try expect(plain + "r3\t0\t\0\t2\n", "not a text file", line: 4)
+    let start = try fixture.write("m.gz", [0x1F, 0x8B, 8, 4, 0, 0])
+    #expect(genotypeError([start])?.cause.contains("truncated") == true)
+    // Behind the first quarter of a megabyte that is read.
+    let many = String(repeating: "r\t0\t1\t2\n", count: 40_000)
+    try expect(plain + many + "r\t0\t\0\t2\n", "not a text file", line: 40_004)
     try expect(plain, "2 cells, not 3", line: 2, locations: "snp chr pos\nr1 1\n")
     try expect(plain, "position '-1'", line: 2, locations: "snp chr pos\nr1 1 -1\n")
     try expect(plain, "r1 has two locations", line: 2, locations: "r1 1 5\nr1 2 5\n")

@@ -28,8 +28,8 @@ struct GenotypeFileTests {
       let error = genotypeError(paths, dosageField: field, locations: locations)
       #expect(error?.kind == kind && error?.cause.contains(phrase) == true, "\(error?.description ?? "read")")
     }
-    expect([fixture.path("absent")], .environment, "cannot open: No such file or directory")
-    expect([fixture.folder.path], .environment, "cannot open: Is a directory")
+    expect([fixture.path("absent")], .environment, "cannot be read: No such file or directory")
+    expect([fixture.folder.path], .environment, "cannot be read: Is a directory")
     #expect(mkfifo(fixture.path("pipe"), 0o600) == 0)
     expect([fixture.path("pipe")], .environment, "not a regular file")
     expect(
@@ -71,6 +71,11 @@ struct GenotypeFileTests {
           [2, 0], [-1, 1], [2, 0],
         ])
     }
+    let locations = try fixture.write("places.txt", "r1 1 5\nr2 1 6\nr3 2 7\n")
+    let split = try fixture.write("c2.txt", "id\ta\tb\tc\nr3\t0\t1\t2\n")
+    let located = try GenotypeFile.open([first, split], locations: locations)
+    #expect(try GenotypeReading(located).rows.map(\.variant.position) == [5, 6, 7])
+
     let plink = try GenotypeFile.open(
       try ["p", "q"].map {
         try fixture.writePlink($0, codes: [[0, 1, 2], [3, 0, 0]], chromosomes: [$0, $0])

@@ -56,13 +56,42 @@ struct PlinkSourceTests {
     #expect(reading.ids == ["rs1", "rs2"])
     #expect(reading.rows.map(\.ordinal) == [1, 2])
     #expect(reading.dosages == [[2, -1], [1, 1]])
-    #expect(reading.rows[1].variant.chromosome == "23")
+    #expect(reading.rows[1].variant.chromosome == "X")
     #expect(try GenotypeReading(source, selection: .init(ids: ["rs3", "absent"])).dosages == [[2, 0]])
     #expect(try GenotypeReading(source, selection: .init(ids: [])).rows.isEmpty)
     #expect(throws: StudyError.self) {
       try source.stream(
         GenotypeRequest(samples: [0], selection: .init(minimumInfo: .init(field: "R2", value: 0.3))))
     }
+  }
+
+  @Test func numbersOfHumanChromosomes() throws {
+    let fixture = try GenotypeFixture()
+    func open(_ chromosomes: [String]) throws -> PlinkSource {
+      let codes = [[UInt8]](repeating: [0, 1], count: chromosomes.count)
+      return try PlinkSource(
+        prefix: fixture.writePlink("set", codes: codes, chromosomes: chromosomes))
+    }
+    func names(_ source: PlinkSource, region: String? = nil) throws -> [String] {
+      let regions = region.map { [GenomicRegion(chromosome: $0)] } ?? []
+      return try GenotypeReading(source, selection: .init(regions: regions)).rows.map(\.variant.chromosome)
+    }
+    let human = try open(["0", "1", "chr22", "23", "chr23", "24", "25", "26", "PAR1"])
+    #expect(try names(human) == ["0", "1", "chr22", "X", "X", "Y", "XY", "MT", "PAR1"])
+    #expect(try human.chromosomes() == ["0", "1", "22", "X", "Y", "XY", "MT", "PAR1"])
+    for region in ["X", "chrX"] { #expect(try names(human, region: region) == ["X", "X"]) }
+    #expect(try names(human, region: "23").isEmpty)
+    #expect(
+      human.notes.last
+        == fixture.path("set.bim") + ": chromosome codes 23, 24, 25, 26 are read as X, Y, XY, MT")
+
+    // Cattle have 29 autosomes.
+    let cattle = try open(["1", "23", "26", "29", "X"])
+    #expect(try names(cattle) == ["1", "23", "26", "29", "X"])
+    #expect(try cattle.chromosomes() == ["1", "23", "26", "29", "X"])
+    #expect(try names(cattle, region: "X") == ["X"])
+    #expect(try names(cattle, region: "chr23") == ["23"])
+    for source in [cattle, try open(["1", "22", "X"])] { #expect(source.notes.count == 1) }
   }
 
   @Test func textVariations() throws {
@@ -151,7 +180,7 @@ struct PlinkSourceTests {
       try fixture.write("set.fam", fam.dropLast().joined() + fam[1])
     }
     for part in ["bim", "fam"] {
-      try expect(.environment, "cannot open: No such file or directory", file: "set.\(part)") {
+      try expect(.environment, "cannot be read: No such file or directory", file: "set.\(part)") {
         try FileManager.default.removeItem(atPath: prefix + "." + part)
       }
     }

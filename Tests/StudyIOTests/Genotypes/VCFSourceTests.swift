@@ -111,6 +111,20 @@ struct VCFSourceTests {
     #expect(throws: StudyError.self) {
       try GenotypeReading(source, selection: .init(minimumInfo: .init(field: "INFO", value: 0)))
     }
+    func outcome(_ value: String) throws -> String? {
+      let record = text.replacingOccurrences(of: "IMP;R2=1e0", with: "R2=\(value)")
+      let path = try fixture.write("b.vcf", record)
+      do throws(StudyError) {
+        let source = try VCFSource(path: path)
+        return try GenotypeReading(source, selection: selection).drops.last?.reason
+      } catch {
+        return error.cause
+      }
+    }
+    #expect(try outcome("nan") == "no INFO value")
+    for value in ["inf", "0x1", "0.3,0.4", "1e999"] {
+      #expect(try outcome(value) == "INFO R2 is '\(value)', not one number")
+    }
   }
 
   @Test(arguments: ["calls.vcf.gz", "calls.bcf"]) func regionsThroughTheIndex(name: String) throws {
@@ -139,6 +153,30 @@ struct VCFSourceTests {
     }
     #expect(
       try GenotypeReading(source, selection: .init(regions: [GenomicRegion(chromosome: "7")])).rows.isEmpty)
+  }
+
+  @Test(arguments: [("calls.vcf.gz", ".tbi"), ("calls.bcf", ".csi")])
+  func anIndexOlderThanTheFileIsNotUsed(name: String, suffix: String) throws {
+    let fixture = try GenotypeFixture()
+    let (data, index) = (fixture.path(name), fixture.path(name + suffix))
+    let written = Date(timeIntervalSince1970: 1_700_000_000)
+    for (from, to) in [(name, data), (name + suffix, index)] {
+      try FileManager.default.copyItem(atPath: GenotypeFixture.oracle(from), toPath: to)
+      try FileManager.default.setAttributes([.modificationDate: written], ofItemAtPath: to)
+    }
+    let selection = VariantSelection(regions: [GenomicRegion(chromosome: "X")])
+    // Ordinals count the records read: from 0 through the index, behind the other chromosomes in a scan.
+    let used = try VCFSource(path: data)
+    let found = try GenotypeReading(used, selection: selection)
+    #expect(used.notes.isEmpty && found.rows.first?.ordinal == 0)
+
+    try FileManager.default.setAttributes(
+      [.modificationDate: written.addingTimeInterval(1)], ofItemAtPath: data)
+    let stale = try VCFSource(path: data)
+    let scanned = try GenotypeReading(stale, selection: selection)
+    #expect(stale.notes == ["\(index): the index is older than the file and is not used; make it again"])
+    #expect(try #require(scanned.rows.first).ordinal > 0)
+    #expect(scanned.rows.map(\.variant) == found.rows.map(\.variant) && scanned.dosages == found.dosages)
   }
 
   @Test(arguments: ["calls.vcf.gz", "calls.bcf", "dosages.vcf.gz", "dosages.bcf"])
