@@ -11,7 +11,7 @@ public struct CisExclusion: Sendable, Equatable {
   /// (A, B): variants in the window of A are not tested against B (cross-mappable genes).
   public var pairs: [(String, String)]
 
-  public init(radius: Int? = 5_000_000, anchor: WindowAnchor = .automatic, pairs: [(String, String)] = []) {
+  public init(radius: Int? = 5_000_000, anchor: WindowAnchor = .tss, pairs: [(String, String)] = []) {
     self.radius = radius
     self.anchor = anchor
     self.pairs = pairs

@@ -33,7 +33,7 @@ struct CisNominalCommand: ParsableCommand {
     for line in study.alignment + study.genotypes.notes { progress.note(line) }
     let table = ResultTable(.cis, resources.format, study.features)
     let scan = CisScan(
-      radius: window, anchor: test.windowFrom,
+      radius: window, anchor: test.windowFrom ?? .automatic,
       options: test.scanOptions(try input.selection(margin: margin(study))))
 
     let files = OutputTransaction()
@@ -72,7 +72,7 @@ struct CisNominalCommand: ParsableCommand {
     if let spool { try windows.complete(pairs, from: spool, table) }
     try drops.append(summary.drops)
     let notes = index == nil ? [] : Self.dropIndex(of: pairs, unless: order.withLock(\.isSorted))
-    for note in notes { progress.note(note) }
+    for note in summary.notes + notes { progress.note(note) }
     let indexSuffix = try pairs.finish()
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,

@@ -156,9 +156,9 @@ struct TestOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "What windows surround: the start site, the whole interval, or (automatic) the interval if any phenotype is longer than 1 base.",
+      "What windows surround: the start site (default of trans), the whole interval, or the interval if any phenotype is longer than 1 base (automatic, default of cis).",
       valueName: "place"))
-  var windowFrom = WindowAnchor.automatic
+  var windowFrom: WindowAnchor?
 
   func validate() throws {
     guard (0...0.5).contains(maf) else { throw ValidationError("--maf must lie between 0 and 0.5.") }

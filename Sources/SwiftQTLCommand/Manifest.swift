@@ -75,7 +75,7 @@ struct Manifest: Encodable {
       perfectFits: c.perfectFits)
     self.drops = drops
     self.inputs = inputs
-    alignment = study.alignment + study.genotypes.notes + notes
+    alignment = study.alignment + study.genotypes.notes + summary.notes + notes
     self.threshold = threshold
     seed = run.seed
     backend = summary.backend

@@ -154,7 +154,8 @@ private struct TransRun {
 
   private func makeScan(_ threshold: Double) throws -> TransScan {
     var exclusion = CisExclusion(
-      radius: command.pairs.noExcludeCis ? nil : command.pairs.excludeCis, anchor: command.test.windowFrom)
+      radius: command.pairs.noExcludeCis ? nil : command.pairs.excludeCis,
+      anchor: command.test.windowFrom ?? .tss)
     if let path = command.pairs.excludePairs { exclusion.pairs = try GenePairFile.read(path) }
     return TransScan(
       threshold: threshold, exclusion: exclusion,
@@ -221,6 +222,7 @@ private struct TransRun {
   }
 
   private func report(_ summary: ScanSummary) {
+    for note in summary.notes { progress.note(note) }
     let c = summary.counts
     progress.note(
       "\(c.rows) pairs among \(c.tests) tests (\(c.variants) variants × \(summary.traits) phenotypes, "
