@@ -183,7 +183,8 @@ import Testing
     small.variants[0].chromosome = "1"
     small.variants[0].position = 100_001_500
     var scan = TransScan(
-      threshold: 1, exclusion: CisExclusion(radius: 1000, pairs: [("A", "B")]), options: .unfiltered)
+      threshold: 1, exclusion: CisExclusion(radius: 1000, anchor: .automatic, pairs: [("A", "B")]),
+      options: .unfiltered)
     for radius in [1000, nil] {
       scan.exclusion.radius = radius
       let (batches, summary) = try scan.hits(in: small.study())
