@@ -24,13 +24,9 @@ public struct CisScan: Sendable {
   /// Every pair in memory.
   public func pairs(in study: Study, workers: Int = 1) throws -> (batches: [PairBatch], summary: ScanSummary)
   {
-    let batches = Mutex<[PairBatch]>([])
-    let summary = try run(
-      in: study, execution: Execution(workers: workers), render: { $0 },
-      emit: { batch in
-        batches.withLock { $0.append(batch) }
-      })
-    return (batches.withLock { $0 }, summary)
+    try collected { emit in
+      try run(in: study, execution: Execution(workers: workers), render: { $0 }, emit: emit)
+    }
   }
 
   /// Streams the pairs in variant order: `render` runs on the workers, `emit` in order.
@@ -53,20 +49,14 @@ public struct CisScan: Sendable {
     let windows = CisWindows(
       features: traits.ordinals.enumerated().map { ($0.offset, study.features[$0.element]) },
       radius: radius, anchor: anchor.resolved(for: study.features))
-    let stream = try study.genotypes.stream(
-      GenotypeRequest(
-        samples: study.genotypeSamples, selection: options.selection, blockSize: Execution.blockSize))
     let totals = Mutex(ScanCounts())
     let (filter, alternative) = (options.filter, options.alternative)
-    try orderedPipeline(
-      workers: execution.workers, window: 2 * execution.workers,
-      next: { () throws -> (any GenotypeChunk, Double)? in
-        try stream.nextChunk().map { ($0, stream.fractionRead) }
-      },
+    try scanBlocks(
+      of: study, options.selection, execution,
       scratch: { CisWorker(prepared, windows, alternative) },
-      work: { worker, item throws -> (ScanCounts, Rendered) in
-        let panel = VariantPanel(block: try item.0.decode(), filter: filter)
-        let batch = worker.process(panel, fractionRead: item.1)
+      work: { worker, block, fractionRead throws -> (ScanCounts, Rendered) in
+        let panel = VariantPanel(block: block, filter: filter)
+        let batch = worker.process(panel, fractionRead: fractionRead)
         return (batch.counts, try render(batch))
       },
       emit: { counts, rendered in

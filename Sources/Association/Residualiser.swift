@@ -22,7 +22,7 @@ public struct Residualiser: Sendable {
   ///   - covariates: n × c, complete, without the intercept (one given is dropped as constant).
   ///   - names: of the c columns, for the drop report.
   /// - Throws: ``StudyError`` `degenerate` when n ≤ rank + 1: no degree of freedom is left for a slope.
-  /// - Complexity: O(n·c²).
+  /// - Complexity: O(n·c²), again for every collinear covariate.
   public init(covariates: Matrix, names: [String]) throws(StudyError) {
     let n = covariates.rows
     precondition(names.count == covariates.columns)

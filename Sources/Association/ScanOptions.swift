@@ -5,6 +5,7 @@ public struct Execution: Sendable, Equatable {
   public var workers: Int
   /// Bytes; the scan refuses up front when it cannot do with them.
   public var memory: Int
+  /// There is one back end so far: both values mean it.
   public var backend: ScanBackend
 
   public init(workers: Int = 1, memory: Int = 8 << 30, backend: ScanBackend = .automatic) {

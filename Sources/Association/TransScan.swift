@@ -65,13 +65,9 @@ public struct TransScan: Sendable {
 
   /// All hits in memory.
   public func hits(in study: Study, workers: Int = 1) throws -> (batches: [PairBatch], summary: ScanSummary) {
-    let batches = Mutex<[PairBatch]>([])
-    let summary = try run(
-      in: study, execution: Execution(workers: workers), render: { $0 },
-      emit: { batch in
-        batches.withLock { $0.append(batch) }
-      })
-    return (batches.withLock { $0 }, summary)
+    try collected { emit in
+      try run(in: study, execution: Execution(workers: workers), render: { $0 }, emit: emit)
+    }
   }
 
   /// Streams the hits: `render` turns a batch into what `emit` writes, on the workers; `emit` is called in variant order.
@@ -88,19 +84,13 @@ public struct TransScan: Sendable {
     try checkMemory(prepared, execution)
     try checkExclusion(study)
     let plan = TransPlan(self, study, prepared)
-    let stream = try study.genotypes.stream(
-      GenotypeRequest(
-        samples: study.genotypeSamples, selection: options.selection, blockSize: Execution.blockSize))
     let totals = Mutex(TransTotals(traitCount: prepared.traits.count))
-    try orderedPipeline(
-      workers: execution.workers, window: 2 * execution.workers,
-      next: { () throws -> (any GenotypeChunk, Double)? in
-        try stream.nextChunk().map { ($0, stream.fractionRead) }
-      },
+    try scanBlocks(
+      of: study, options.selection, execution,
       scratch: { TransWorker(plan) },
-      work: { worker, item throws -> (TransBlock, Rendered) in
-        let block = worker.process(try item.0.decode(), fractionRead: item.1)
-        return (block, try render(block.batch))
+      work: { worker, block, fractionRead throws -> (TransBlock, Rendered) in
+        let result = worker.process(block, fractionRead: fractionRead)
+        return (result, try render(result.batch))
       },
       finish: { worker in totals.withLock { $0.merge(worker) } },
       emit: { block, rendered in
