@@ -1,0 +1,102 @@
+#pragma once
+#include <stdint.h>
+
+// The integer screen: exact products of genotype codes (0…127) with trait codes (−127…127), and the comparison that follows
+// each tile while its sums are in the first-level cache.
+//
+// Samples are taken in groups of four, the unit of the 8-bit dot-product instructions; the last group is padded with zeros.
+//   variants  [panel][group][width][4]     unsigned bytes
+//   traits    [tile][group][traits][4]     signed bytes
+// A trait code of more than 8 bits is 254·high + low. High digits are stored for the groups that have any, by tile.
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum {
+  SK_PORTABLE,
+  SK_AVX2,         // vpmaddubsw, summed in 16 bits as long as they cannot overflow
+  SK_AVX_VNNI,     // vpdpbusd, 256 bits
+  SK_AVX512_VNNI,  // vpdpbusd, 512 bits
+  SK_NEON_DOT,     // sdot
+  SK_ISA_COUNT
+} sk_isa;
+
+typedef struct {
+  const char *name;
+  int32_t width;            // variants per panel
+  int32_t traits;           // traits per tile
+  int32_t panel_in_l1;      // whether a panel's part is meant for the first-level cache or the second
+  int32_t sums_in_16_bits;  // whether small genotype codes make it faster
+} sk_isa_shape;
+
+// NULL where this build or this processor has no such instructions.
+const sk_isa_shape *sk_shape(sk_isa isa);
+
+// Groups that sums of 16 bits can hold: 2 products of at most largest·127 are added to each in every group.
+static inline int64_t sk_depth(int64_t largest_code) {
+  return largest_code > 0 ? 32767 / (2 * 127 * largest_code) : 64;
+}
+
+typedef struct {
+  int64_t groups;
+  const int8_t *low;          // [tile][group][traits][4]
+  const int64_t *high_start;  // [tiles + 1]: entries of each tile
+  const int32_t *high_group;  // [entry], ascending in a tile
+  const int8_t *high;         // [entry][traits][4]
+  const float *reach;         // [slot = tile·traits + j]: s·floor
+  const float *scale;         // [slot]: s
+  const float *error;         // [slot]: λ
+  const int32_t *length_row;  // [slot]: row of `lower`
+} sk_traits;
+
+typedef struct {
+  const uint8_t *codes;    // [group][width][4], one panel
+  int64_t depth;           // sk_depth of the panel's largest code
+  const float *lower;      // u of the panel's first variant, row 0
+  int64_t lower_stride;    // from one row to the next
+  const float *error;      // κ, [width]
+  const float *offset;     // d, [width]
+  float *best;             // [width] running maxima, or NULL
+  const uint64_t *excluded;  // pairs (slot << 32 | lane) that count as zero, ascending
+  int64_t excluded_count;
+} sk_panel;
+
+// Pairs of the panel with the traits of tiles [first, last) that cannot be discarded, as slot << 32 | lane; returns how many.
+// With E the integer product, a pair is discarded iff
+//   |E| < reach·u − error·κ − scale·d                                      (best == NULL)
+//   |E| < min(reach·u, scale·best) − error·κ − scale·d                     (else)
+// and `best` becomes at least (|E| − error·κ)/scale − d; then upper receives (|E| + error·κ)/scale + d of every pair reported.
+// block: groups per pass over the panel. sums: room for (last − first)·traits·width; found, upper: as many.
+int64_t sk_screen(sk_isa isa, const sk_panel *panel, const sk_traits *traits, int64_t first, int64_t last, int64_t block,
+                  int32_t *sums, uint64_t *found, float *upper);
+
+// The sums E themselves, [tile][traits][width].
+void sk_integer_products(sk_isa isa, const uint8_t *codes, int64_t depth, const sk_traits *traits, int64_t first,
+                         int64_t last, int64_t block, int32_t *sums);
+
+// Puts one variant's n codes into lane `lane` of a panel; samples of the last group beyond n become 0.
+void sk_place_codes(const uint8_t *codes, int64_t n, int64_t width, int64_t lane, uint8_t *panel);
+
+// Hard calls (0, 1, 2, 3 = missing) to codes level·g, `missing` for 3.
+void sk_encode_calls(const uint8_t *calls, int64_t n, int32_t level, int32_t missing, uint8_t *codes);
+
+typedef struct {
+  int64_t sum, squares;            // of the codes
+  double error, squared_error;     // Σδ, Σδ² with δ = g − (low + code/scale)
+} sk_code_sums;
+
+// Dosages to codes rint((g − low)·scale) in 0…largest; NaN counts as `mean`.
+sk_code_sums sk_encode_dosages(const float *g, int64_t n, double mean, double low, double scale, int32_t largest,
+                               uint8_t *codes);
+
+// max |y|.
+double sk_largest_magnitude(const double *y, int64_t n);
+
+// Trait codes rint(y·scale), then moved by one where that costs least until they add up to zero. Returns Σδ² with
+// δ = y·scale − code, or −1 when codes within ±limit that add up to zero were not found.
+double sk_encode_trait(const double *y, int64_t n, double scale, int32_t limit, int16_t *codes);
+
+#ifdef __cplusplus
+}
+#endif

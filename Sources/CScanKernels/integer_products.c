@@ -1,0 +1,453 @@
+#include "integer_products.h"
+#include <math.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#if defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+// sums[j][v] += Σ_k Σ_s a[index[k]][v][s]·b[k][j][s]; index NULL: every group in turn. Sums wrap: the caller sees to it that the
+// final ones fit.
+#define ACCUMULATE_ARGUMENTS \
+  const uint8_t *a, const int8_t *b, const int32_t *index, int64_t count, int64_t depth, int32_t *sums
+
+// MARK: portable
+
+enum { PORTABLE_WIDTH = 16, PORTABLE_TRAITS = 4 };
+
+INLINE void accumulate_portable(ACCUMULATE_ARGUMENTS) {
+  (void)depth;
+  for (int64_t k = 0; k < count; k++) {
+    const uint8_t *g = a + (index ? index[k] : k) * PORTABLE_WIDTH * 4;
+    const int8_t *y = b + k * PORTABLE_TRAITS * 4;
+    for (int j = 0; j < PORTABLE_TRAITS; j++)
+      for (int v = 0; v < PORTABLE_WIDTH; v++) {
+        int32_t sum = 0;
+        for (int s = 0; s < 4; s++) sum += (int32_t)g[4 * v + s] * y[4 * j + s];
+        sums[j * PORTABLE_WIDTH + v] += sum;
+      }
+  }
+}
+
+// MARK: x86-64
+
+#if defined(__x86_64__)
+
+enum { AVX2_WIDTH = 16, AVX2_TRAITS = 4 };
+
+// 2 × 8 variants by 4 traits: eight sums of sixteen 16-bit numbers leave registers for two variants, a trait and the product.
+// Two multiplications and additions a cycle is the most that the vector units take.
+__attribute__((target("avx2,fma"))) INLINE void accumulate_avx2(ACCUMULATE_ARGUMENTS) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  if (depth < 2) {
+    // Large codes: every product of 16 bits is widened at once.
+    __m256i c[AVX2_TRAITS][2];
+    for (int j = 0; j < AVX2_TRAITS; j++)
+      for (int i = 0; i < 2; i++) c[j][i] = _mm256_loadu_si256((const __m256i *)(sums + j * AVX2_WIDTH + 8 * i));
+    for (int64_t k = 0; k < count; k++) {
+      const uint8_t *g = a + (index ? index[k] : k) * AVX2_WIDTH * 4;
+      const __m256i a0 = _mm256_loadu_si256((const __m256i *)g);
+      const __m256i a1 = _mm256_loadu_si256((const __m256i *)(g + 32));
+      _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX2_TRAITS; j++) {
+        int32_t four;
+        memcpy(&four, b + (k * AVX2_TRAITS + j) * 4, 4);
+        const __m256i y = _mm256_set1_epi32(four);
+        c[j][0] = _mm256_add_epi32(c[j][0], _mm256_madd_epi16(_mm256_maddubs_epi16(a0, y), ones));
+        c[j][1] = _mm256_add_epi32(c[j][1], _mm256_madd_epi16(_mm256_maddubs_epi16(a1, y), ones));
+      }
+    }
+    for (int j = 0; j < AVX2_TRAITS; j++)
+      for (int i = 0; i < 2; i++) _mm256_storeu_si256((__m256i *)(sums + j * AVX2_WIDTH + 8 * i), c[j][i]);
+    return;
+  }
+  for (int64_t start = 0; start < count; start += depth) {
+    const int64_t stop = start + depth < count ? start + depth : count;
+    __m256i c[AVX2_TRAITS][2];
+    for (int j = 0; j < AVX2_TRAITS; j++) c[j][0] = c[j][1] = _mm256_setzero_si256();
+    _Pragma("clang loop unroll_count(2)") for (int64_t k = start; k < stop; k++) {
+      const uint8_t *g = a + (index ? index[k] : k) * AVX2_WIDTH * 4;
+      const __m256i a0 = _mm256_loadu_si256((const __m256i *)g);
+      const __m256i a1 = _mm256_loadu_si256((const __m256i *)(g + 32));
+      _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX2_TRAITS; j++) {
+        int32_t four;
+        memcpy(&four, b + (k * AVX2_TRAITS + j) * 4, 4);
+        const __m256i y = _mm256_set1_epi32(four);
+        c[j][0] = _mm256_add_epi16(c[j][0], _mm256_maddubs_epi16(a0, y));
+        c[j][1] = _mm256_add_epi16(c[j][1], _mm256_maddubs_epi16(a1, y));
+      }
+    }
+    for (int j = 0; j < AVX2_TRAITS; j++)
+      for (int i = 0; i < 2; i++) {
+        __m256i *sum = (__m256i *)(sums + j * AVX2_WIDTH + 8 * i);
+        _mm256_storeu_si256(sum, _mm256_add_epi32(_mm256_loadu_si256(sum), _mm256_madd_epi16(c[j][i], ones)));
+      }
+  }
+}
+
+enum { AVX_VNNI_WIDTH = 16, AVX_VNNI_TRAITS = 6 };
+
+__attribute__((target("avx2,fma,avxvnni"))) INLINE void accumulate_avx_vnni(ACCUMULATE_ARGUMENTS) {
+  (void)depth;
+  __m256i c[AVX_VNNI_TRAITS][2];
+  for (int j = 0; j < AVX_VNNI_TRAITS; j++)
+    for (int i = 0; i < 2; i++) c[j][i] = _mm256_loadu_si256((const __m256i *)(sums + j * AVX_VNNI_WIDTH + 8 * i));
+  for (int64_t k = 0; k < count; k++) {
+    const uint8_t *g = a + (index ? index[k] : k) * AVX_VNNI_WIDTH * 4;
+    const __m256i a0 = _mm256_loadu_si256((const __m256i *)g);
+    const __m256i a1 = _mm256_loadu_si256((const __m256i *)(g + 32));
+    _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX_VNNI_TRAITS; j++) {
+      int32_t four;
+      memcpy(&four, b + (k * AVX_VNNI_TRAITS + j) * 4, 4);
+      const __m256i y = _mm256_set1_epi32(four);
+      c[j][0] = _mm256_dpbusd_avx_epi32(c[j][0], a0, y);
+      c[j][1] = _mm256_dpbusd_avx_epi32(c[j][1], a1, y);
+    }
+  }
+  for (int j = 0; j < AVX_VNNI_TRAITS; j++)
+    for (int i = 0; i < 2; i++) _mm256_storeu_si256((__m256i *)(sums + j * AVX_VNNI_WIDTH + 8 * i), c[j][i]);
+}
+
+enum { AVX512_WIDTH = 64, AVX512_TRAITS = 6 };
+
+// 24 sums, 4 variants and a broadcast trait fill 29 of 32 registers.
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) INLINE void accumulate_avx512_vnni(ACCUMULATE_ARGUMENTS) {
+  (void)depth;
+  __m512i c[AVX512_TRAITS][4];
+  for (int j = 0; j < AVX512_TRAITS; j++)
+    for (int i = 0; i < 4; i++) c[j][i] = _mm512_loadu_si512(sums + j * AVX512_WIDTH + 16 * i);
+  for (int64_t k = 0; k < count; k++) {
+    const uint8_t *g = a + (index ? index[k] : k) * AVX512_WIDTH * 4;
+    const __m512i a0 = _mm512_loadu_si512(g), a1 = _mm512_loadu_si512(g + 64);
+    const __m512i a2 = _mm512_loadu_si512(g + 128), a3 = _mm512_loadu_si512(g + 192);
+    // The panel comes from the second-level cache; a prefetch past its end does no harm.
+    for (int i = 0; i < 4; i++) _mm_prefetch((const char *)g + 2048 + 64 * i, _MM_HINT_T0);
+    _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX512_TRAITS; j++) {
+      int32_t four;
+      memcpy(&four, b + (k * AVX512_TRAITS + j) * 4, 4);
+      const __m512i y = _mm512_set1_epi32(four);
+      c[j][0] = _mm512_dpbusd_epi32(c[j][0], a0, y);
+      c[j][1] = _mm512_dpbusd_epi32(c[j][1], a1, y);
+      c[j][2] = _mm512_dpbusd_epi32(c[j][2], a2, y);
+      c[j][3] = _mm512_dpbusd_epi32(c[j][3], a3, y);
+    }
+  }
+  for (int j = 0; j < AVX512_TRAITS; j++)
+    for (int i = 0; i < 4; i++) _mm512_storeu_si512(sums + j * AVX512_WIDTH + 16 * i, c[j][i]);
+}
+
+#endif
+
+// MARK: AArch64
+
+#if defined(__aarch64__)
+
+enum { NEON_WIDTH = 16, NEON_TRAITS = 4 };
+
+// Codes are at most 127, so that unsigned genotypes may be read as signed.
+__attribute__((target("dotprod"))) INLINE void accumulate_neon_dot(ACCUMULATE_ARGUMENTS) {
+  (void)depth;
+  int32x4_t c[NEON_TRAITS][4];
+  for (int j = 0; j < NEON_TRAITS; j++)
+    for (int i = 0; i < 4; i++) c[j][i] = vld1q_s32(sums + j * NEON_WIDTH + 4 * i);
+  for (int64_t k = 0; k < count; k++) {
+    const int8_t *g = (const int8_t *)a + (index ? index[k] : k) * NEON_WIDTH * 4;
+    const int8x16_t y = vld1q_s8(b + k * NEON_TRAITS * 4);
+    for (int i = 0; i < 4; i++) {
+      const int8x16_t x = vld1q_s8(g + 16 * i);
+      c[0][i] = vdotq_laneq_s32(c[0][i], x, y, 0);
+      c[1][i] = vdotq_laneq_s32(c[1][i], x, y, 1);
+      c[2][i] = vdotq_laneq_s32(c[2][i], x, y, 2);
+      c[3][i] = vdotq_laneq_s32(c[3][i], x, y, 3);
+    }
+  }
+  for (int j = 0; j < NEON_TRAITS; j++)
+    for (int i = 0; i < 4; i++) vst1q_s32(sums + j * NEON_WIDTH + 4 * i, c[j][i]);
+}
+
+#endif
+
+// MARK: the loops around the tile, compiled once for each instruction set
+
+typedef void (*accumulate_function)(ACCUMULATE_ARGUMENTS);
+
+// High digits first, times 254, then the low ones: one set of sums. With one pass over the samples each tile is finished before
+// the next; else the sums of all tiles wait for the following passes.
+INLINE void products(const int width, const int traits, accumulate_function accumulate, const uint8_t *codes,
+                     int64_t depth, const sk_traits *t, int64_t first, int64_t last, int64_t block, int32_t *sums) {
+  const int64_t size = (int64_t)width * traits;
+  for (int64_t tile = first; tile < last; tile++) memset(sums + (tile - first) * size, 0, (size_t)size * 4);
+  if (t->high_start[first] < t->high_start[last])
+    for (int64_t start = 0; start < t->groups; start += block)
+      for (int64_t tile = first; tile < last; tile++) {
+        int64_t from = t->high_start[tile], end = t->high_start[tile + 1];
+        while (from < end && t->high_group[from] < start) from++;
+        int64_t to = from;
+        while (to < end && t->high_group[to] < start + block) to++;
+        if (to == from) continue;
+        accumulate(codes, t->high + from * traits * 4, t->high_group + from, to - from, depth,
+                   sums + (tile - first) * size);
+      }
+  for (int64_t tile = first; tile < last; tile++)
+    if (t->high_start[tile] < t->high_start[tile + 1])
+      for (int64_t i = 0; i < size; i++)
+        sums[(tile - first) * size + i] = (int32_t)((uint32_t)sums[(tile - first) * size + i] * 254u);
+  for (int64_t start = 0; start < t->groups; start += block) {
+    const int64_t count = start + block < t->groups ? block : t->groups - start;
+    for (int64_t tile = first; tile < last; tile++)
+      accumulate(codes + start * width * 4, t->low + (tile * t->groups + start) * traits * 4, NULL, count, depth,
+                 sums + (tile - first) * size);
+  }
+}
+
+// The comparison of one tile. `!(a < b)` keeps NaN as a survivor: nothing undecided is ever discarded.
+INLINE int64_t decide(const int width, const int traits, const sk_panel *p, const sk_traits *t, int64_t tile,
+                      const int32_t *sums, uint64_t *found) {
+  int64_t count = 0;
+  for (int j = 0; j < traits; j++) {
+    const int64_t slot = tile * traits + j;
+    const float reach = t->reach[slot], scale = t->scale[slot], error = t->error[slot];
+    const float *u = p->lower + t->length_row[slot] * p->lower_stride;
+    const int32_t *e = sums + j * width;
+#define BOUND(v) (reach * u[v] - error * p->error[v] - scale * p->offset[v])
+    int any = 0;
+    for (int v = 0; v < width; v++) any |= !(fabsf((float)e[v]) < BOUND(v));
+    if (any)
+      for (int v = 0; v < width; v++)
+        if (!(fabsf((float)e[v]) < BOUND(v))) found[count++] = (uint64_t)slot << 32 | (uint64_t)v;
+#undef BOUND
+  }
+  return count;
+}
+
+INLINE int64_t decide_best(const int width, const int traits, const sk_panel *p, const sk_traits *t, int64_t tile,
+                           const int32_t *sums, uint64_t *found, float *upper) {
+  int64_t count = 0;
+  for (int j = 0; j < traits; j++) {
+    const int64_t slot = tile * traits + j;
+    const float reach = t->reach[slot], scale = t->scale[slot], error = t->error[slot];
+    const float per_unit = 1 / scale;
+    const float *u = p->lower + t->length_row[slot] * p->lower_stride;
+    const int32_t *e = sums + j * width;
+    // 1e-6 covers the fp32 roundings of a handful of operations.
+#define REACHED(v) ((1 - 1e-6f) * fabsf((float)e[v]) * per_unit)
+#define SLACK(v) (error * p->error[v] * per_unit + p->offset[v])
+#define BOUND(v) (reach * u[v] < scale * p->best[v] ? reach * u[v] : scale * p->best[v])
+    int any = 0;
+    for (int v = 0; v < width; v++)
+      any |= !(fabsf((float)e[v]) < BOUND(v) - error * p->error[v] - scale * p->offset[v]);
+    if (any)
+      for (int v = 0; v < width; v++)
+        if (!(fabsf((float)e[v]) < BOUND(v) - error * p->error[v] - scale * p->offset[v])) {
+          found[count] = (uint64_t)slot << 32 | (uint64_t)v;
+          upper[count++] = (1 + 1e-6f) * (fabsf((float)e[v]) * per_unit + SLACK(v));
+          const float lower = REACHED(v) - SLACK(v);
+          // Only a pair that survives can raise the maximum.
+          if (lower > p->best[v]) p->best[v] = lower;
+        }
+#undef REACHED
+#undef SLACK
+#undef BOUND
+  }
+  return count;
+}
+
+INLINE int64_t screen(const int width, const int traits, accumulate_function accumulate, const sk_panel *p,
+                      const sk_traits *t, int64_t first, int64_t last, int64_t block, int32_t *sums, uint64_t *found,
+                      float *upper) {
+  const int64_t size = (int64_t)width * traits;
+  const int64_t step = block >= t->groups ? 1 : last - first;
+  int64_t count = 0, excluded = 0;
+  for (int64_t from = first; from < last; from += step) {
+    products(width, traits, accumulate, p->codes, p->depth, t, from, from + step, block, sums);
+    for (int64_t tile = from; tile < from + step; tile++) {
+      int32_t *tile_sums = sums + (tile - from) * size;
+      for (; excluded < p->excluded_count; excluded++) {
+        const int64_t slot = (int64_t)(p->excluded[excluded] >> 32), lane = (int64_t)(p->excluded[excluded] & 0xFFFFFFFF);
+        if (slot >= (tile + 1) * traits) break;
+        if (slot >= tile * traits) tile_sums[(slot - tile * traits) * width + lane] = 0;
+      }
+      count += p->best ? decide_best(width, traits, p, t, tile, tile_sums, found + count, upper + count)
+                       : decide(width, traits, p, t, tile, tile_sums, found + count);
+    }
+  }
+  return count;
+}
+
+#define INSTANCE(NAME, TARGET, WIDTH, TRAITS)                                                                     \
+  TARGET static int64_t screen_##NAME(const sk_panel *p, const sk_traits *t, int64_t first, int64_t last,         \
+                                      int64_t block, int32_t *sums, uint64_t *found, float *upper) {              \
+    return screen(WIDTH, TRAITS, accumulate_##NAME, p, t, first, last, block, sums, found, upper);                \
+  }                                                                                                               \
+  TARGET static void products_##NAME(const uint8_t *codes, int64_t depth, const sk_traits *t, int64_t first,      \
+                                     int64_t last, int64_t block, int32_t *sums) {                                \
+    products(WIDTH, TRAITS, accumulate_##NAME, codes, depth, t, first, last, block, sums);                        \
+  }
+
+INSTANCE(portable, , PORTABLE_WIDTH, PORTABLE_TRAITS)
+#if defined(__x86_64__)
+INSTANCE(avx2, __attribute__((target("avx2,fma"))), AVX2_WIDTH, AVX2_TRAITS)
+INSTANCE(avx_vnni, __attribute__((target("avx2,fma,avxvnni"))), AVX_VNNI_WIDTH, AVX_VNNI_TRAITS)
+INSTANCE(avx512_vnni, __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma"))), AVX512_WIDTH,
+         AVX512_TRAITS)
+#elif defined(__aarch64__)
+INSTANCE(neon_dot, __attribute__((target("dotprod"))), NEON_WIDTH, NEON_TRAITS)
+#endif
+
+// MARK: dispatch
+
+typedef struct {
+  sk_isa_shape shape;
+  int64_t (*screen)(const sk_panel *, const sk_traits *, int64_t, int64_t, int64_t, int32_t *, uint64_t *, float *);
+  void (*products)(const uint8_t *, int64_t, const sk_traits *, int64_t, int64_t, int64_t, int32_t *);
+} instance;
+
+static const instance instances[SK_ISA_COUNT] = {
+    [SK_PORTABLE] = {{"portable", PORTABLE_WIDTH, PORTABLE_TRAITS, 1, 0}, screen_portable, products_portable},
+#if defined(__x86_64__)
+    [SK_AVX2] = {{"AVX2", AVX2_WIDTH, AVX2_TRAITS, 1, 1}, screen_avx2, products_avx2},
+    [SK_AVX_VNNI] = {{"AVX-VNNI", AVX_VNNI_WIDTH, AVX_VNNI_TRAITS, 1, 0}, screen_avx_vnni, products_avx_vnni},
+    [SK_AVX512_VNNI] = {{"AVX512-VNNI", AVX512_WIDTH, AVX512_TRAITS, 0, 0}, screen_avx512_vnni, products_avx512_vnni},
+#elif defined(__aarch64__)
+    [SK_NEON_DOT] = {{"NEON sdot", NEON_WIDTH, NEON_TRAITS, 1, 0}, screen_neon_dot, products_neon_dot},
+#endif
+};
+
+static int is_supported(sk_isa isa) {
+  switch (isa) {
+    case SK_PORTABLE:
+      return 1;
+#if defined(__x86_64__)
+    case SK_AVX2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case SK_AVX_VNNI:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("avxvnni");
+    case SK_AVX512_VNNI:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512vnni");
+#elif defined(__aarch64__) && defined(__linux__)
+    case SK_NEON_DOT:
+      return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#elif defined(__aarch64__) && defined(__APPLE__)
+    case SK_NEON_DOT:
+      return 1;
+#endif
+    default:
+      return 0;
+  }
+}
+
+const sk_isa_shape *sk_shape(sk_isa isa) {
+  return isa >= 0 && isa < SK_ISA_COUNT && instances[isa].screen && is_supported(isa) ? &instances[isa].shape : NULL;
+}
+
+int64_t sk_screen(sk_isa isa, const sk_panel *panel, const sk_traits *traits, int64_t first, int64_t last, int64_t block,
+                  int32_t *sums, uint64_t *found, float *upper) {
+  return instances[isa].screen(panel, traits, first, last, block, sums, found, upper);
+}
+
+void sk_integer_products(sk_isa isa, const uint8_t *codes, int64_t depth, const sk_traits *traits, int64_t first,
+                         int64_t last, int64_t block, int32_t *sums) {
+  instances[isa].products(codes, depth, traits, first, last, block, sums);
+}
+
+// MARK: codes
+
+#if defined(__x86_64__) && !(defined(__has_feature) && __has_feature(thread_sanitizer))
+#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define CLONES
+#endif
+
+void sk_place_codes(const uint8_t *codes, int64_t n, int64_t width, int64_t lane, uint8_t *panel) {
+  uint8_t *to = panel + lane * 4;
+  int64_t k = 0;
+  for (; 4 * k + 4 <= n; k++) memcpy(to + k * width * 4, codes + 4 * k, 4);
+  if (4 * k < n) {
+    uint8_t last[4] = {0};
+    memcpy(last, codes + 4 * k, (size_t)(n - 4 * k));
+    memcpy(to + k * width * 4, last, 4);
+  }
+}
+
+CLONES void sk_encode_calls(const uint8_t *calls, int64_t n, int32_t level, int32_t missing, uint8_t *codes) {
+  const uint8_t one = (uint8_t)level, two = (uint8_t)(2 * level), other = (uint8_t)missing;
+  for (int64_t i = 0; i < n; i++) {
+    const uint8_t g = calls[i];
+    const uint8_t low = g == 1 ? one : 0, high = g == 3 ? other : two;
+    codes[i] = g >= 2 ? high : low;
+  }
+}
+
+CLONES sk_code_sums sk_encode_dosages(const float *g, int64_t n, double mean, double low, double scale, int32_t largest,
+                                      uint8_t *codes) {
+  sk_code_sums sums = {0};
+  const double step = 1 / scale;
+  for (int64_t i = 0; i < n; i++) {
+    const double value = g[i] != g[i] ? mean : (double)g[i];
+    const double scaled = (value - low) * scale + 0.5;
+    int32_t code = (int32_t)scaled;
+    code = code < 0 ? 0 : code > largest ? largest : code;
+    const double delta = value - (low + code * step);
+    codes[i] = (uint8_t)code;
+    sums.sum += code;
+    sums.squares += code * code;
+    sums.error += delta;
+    sums.squared_error += delta * delta;
+  }
+  return sums;
+}
+
+CLONES double sk_largest_magnitude(const double *y, int64_t n) {
+  double largest = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const double a = fabs(y[i]);
+    largest = a > largest ? a : largest;
+  }
+  return largest;
+}
+
+CLONES static int64_t round_trait(const double *y, int64_t n, double scale, int16_t *codes) {
+  int64_t sum = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const double x = y[i] * scale;
+    const int32_t code = (int32_t)(x + (x < 0 ? -0.5 : 0.5));
+    codes[i] = (int16_t)code;
+    sum += code;
+  }
+  return sum;
+}
+
+CLONES static double squared_error(const double *y, int64_t n, double scale, const int16_t *codes) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const double d = y[i] * scale - codes[i];
+    sum += d * d;
+  }
+  return sum;
+}
+
+double sk_encode_trait(const double *y, int64_t n, double scale, int32_t limit, int16_t *codes) {
+  int64_t sum = round_trait(y, n, scale, codes);
+  // Codes nearest to the next integer move first: the sum of about √(n/12) is made up by entries off by a quarter or more, which
+  // lengthens δ by a few per cent.
+  static const double least[3] = {0.25, 0, -1};
+  const int32_t move = sum > 0 ? -1 : 1;
+  for (int pass = 0; pass < 3 && sum != 0; pass++)
+    for (int64_t i = 0; i < n && sum != 0; i++) {
+      const int32_t moved = codes[i] + move;
+      if ((y[i] * scale - codes[i]) * move > least[pass] && moved >= -limit && moved <= limit) {
+        codes[i] = (int16_t)moved;
+        sum += move;
+      }
+    }
+  return sum == 0 ? squared_error(y, n, scale, codes) : -1;
+}
