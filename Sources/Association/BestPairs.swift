@@ -21,13 +21,11 @@ struct BestFloors: Sendable {
   /// (ν, r*) of the patterns with the fewest and the most observed samples.
   private let extremes: [(nu: Double, criticalR: Double)]
 
-  init(sieve: Sieve, traits: TraitPanel, alternative: Alternative) {
+  /// - Parameter criticalR: r* of each pattern.
+  init(criticalR: [Double], traits: TraitPanel, alternative: Alternative) {
     self.alternative = alternative
-    let all = sieve.order.enumerated().map { column, trait in
-      (
-        nu: Double(traits.patterns[Int(traits.patternOf[Int(trait)])].degreesOfFreedom),
-        criticalR: sieve.criticalR[column]
-      )
+    let all = traits.patternOf.map { pattern in
+      (nu: Double(traits.patterns[Int(pattern)].degreesOfFreedom), criticalR: criticalR[Int(pattern)])
     }
     let low = all.min { $0.nu < $1.nu }
     let high = all.max { $0.nu < $1.nu }

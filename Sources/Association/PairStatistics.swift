@@ -40,6 +40,7 @@ struct PairEvaluator {
   /// ‖Mg‖², 0 when the variant lies in the span of the covariates.
   private(set) var squaredNorm = 0.0
   private var explicitResidual: [Double]
+  private var centered: [Double]
   private var products: [Double] = []
   private var scratch: [Double] = []
 
@@ -48,6 +49,7 @@ struct PairEvaluator {
     self.residualiser = residualiser
     self.alternative = alternative
     residual = [Double](repeating: 0, count: traits.sampleCount)
+    centered = residual
     explicitResidual = []
   }
 
@@ -72,6 +74,27 @@ struct PairEvaluator {
     if squaredNorm > Self.collinearity * total { return true }
     squaredNorm = 0
     return false
+  }
+
+  /// Removes traits without missing values whose |r| with variant `k` is certainly below `criticalR`, given ℓ ≤ ‖Mg‖.
+  ///
+  /// ỹ is orthogonal to Q, so g_c'ỹ is the product of the residual, to the rounding of a sum over ‖g_c‖.
+  mutating func discardMisses(
+    _ candidates: inout [Int32], variant k: Int, of panel: VariantPanel, length: Double, criticalR: Double
+  ) {
+    let n = traits.sampleCount
+    if products.count < candidates.count { products = [Double](repeating: 0, count: candidates.count) }
+    centered.withUnsafeMutableBufferPointer { panel.writeCentered(k, to: $0.baseAddress!) }
+    sk_products(centered, traits.unit, candidates, Int64(candidates.count), Int64(n), &products)
+    let rounding = 1e-12 * panel.variants[k].summary.centeredSumOfSquares.squareRoot()
+    let least = criticalR * length * (1 - 1e-9) - rounding
+    var kept = 0
+    for (position, trait) in candidates.enumerated()
+    where !(abs(products[position]) < least) || traits.patternOf[Int(trait)] != 0 {
+      candidates[kept] = trait
+      kept += 1
+    }
+    candidates.removeSubrange(kept...)
   }
 
   /// Appends the rows of the loaded variant with the traits at `indices` (into the panel) whose ln p is at most `limit`.

@@ -5,14 +5,19 @@ public struct Execution: Sendable, Equatable {
   public var workers: Int
   /// Bytes; the scan refuses up front when it cannot do with them.
   public var memory: Int
-  /// There is one back end so far: both values mean it.
   public var backend: ScanBackend
+  /// Of the integer products; nil for the fastest that the processor has. No result depends on it.
+  public var instructions: InstructionSet?
 
-  public init(workers: Int = 1, memory: Int = 8 << 30, backend: ScanBackend = .automatic) {
+  public init(
+    workers: Int = 1, memory: Int = 8 << 30, backend: ScanBackend = .automatic,
+    instructions: InstructionSet? = nil
+  ) {
     precondition(workers > 0 && memory > 0)
     self.workers = workers
     self.memory = memory
     self.backend = backend
+    self.instructions = instructions
   }
 
   /// Refuses up front what would not fit: the phenotypes as read and as unit traits, the blocks in flight, and `scan` bytes more.
@@ -87,6 +92,9 @@ public struct ScanCounts: Sendable, Equatable {
   public var excluded = 0
   /// Pairs not tested because the variant does not vary among the trait's samples.
   public var untestable = 0
+  /// Pairs decided by products of integers, and by fp32 products.
+  public var integerPairs = 0
+  public var floatPairs = 0
   /// Pairs that the screen could not discard.
   public var survivors = 0
   public var rows = 0
@@ -101,6 +109,8 @@ public struct ScanCounts: Sendable, Equatable {
     a.tests += b.tests
     a.excluded += b.excluded
     a.untestable += b.untestable
+    a.integerPairs += b.integerPairs
+    a.floatPairs += b.floatPairs
     a.survivors += b.survivors
     a.rows += b.rows
     a.perfectFits += b.perfectFits

@@ -63,6 +63,9 @@ public struct TransScan: Sendable {
     self.seed = seed
   }
 
+  /// What the screen is asked for.
+  var demand: Sieve.Demand { countsAllP ? .allPairs : reportsBest ? .bests : .hits }
+
   /// All hits in memory.
   public func hits(in study: Study, workers: Int = 1) throws -> (batches: [PairBatch], summary: ScanSummary) {
     try collected { emit in
@@ -83,7 +86,7 @@ public struct TransScan: Sendable {
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
     try checkMemory(prepared, execution)
     try checkExclusion(study)
-    let plan = TransPlan(self, study, prepared)
+    let plan = TransPlan(self, study, prepared, execution)
     let totals = Mutex(TransTotals(traitCount: prepared.traits.count))
     try scanBlocks(
       of: study, options.selection, execution,
@@ -102,7 +105,7 @@ public struct TransScan: Sendable {
     return totals.withLock { totals in
       var summary = ScanSummary(prepared)
       summary.counts = totals.counts
-      summary.backend = "blas (fp32 screen, \(BLAS.coreName))"
+      summary.backend = plan.sieve.description(blasCore: BLAS.coreName)
       summary.sampledLogP = plan.sample.logP()
       summary.histogram = countsAllP ? totals.histogram : []
       summary.notes = notes(study, prepared.traits, totals.counts)
@@ -176,8 +179,7 @@ public struct TransScan: Sendable {
     let rank = prepared.residualiser.rank
     let screen = Sieve.bytes(
       samples: traits.sampleCount, traits: traits.count, rank: rank, patterns: traits.patterns.count,
-      block: Execution.blockSize, workers: execution.workers,
-      tile: reportsBest || countsAllP ? traits.count : Sieve.tileTraits)
+      block: Execution.blockSize, workers: execution.workers, backend: execution.backend, demand: demand)
     // Each pattern of missing phenotypes holds a rank × rank inverse.
     let patterns = traits.patterns.count * 8 * rank * rank
     try execution.require(screen + patterns, samples: traits.sampleCount, traits: traits.count)

@@ -13,15 +13,17 @@ struct TransPlan: Sendable {
   let crossMappable: [Int32: [Int32]]
   let floors: BestFloors
   let bins: PValueBins?
-  /// Screen column of each trait.
+  /// fp32 screen column of each trait; -1 where it has none.
   let columnOf: [Int32]
+  /// Integer slot of each trait; -1 where it has none.
+  let slotOf: [Int32]
   /// Trait (panel index) of each feature of the study; -1 where it is not analysed.
   let traitOfFeature: [Int32]
   let sample: TestSample
 
   var traits: TraitPanel { prepared.traits }
 
-  init(_ scan: TransScan, _ study: Study, _ prepared: PreparedStudy) {
+  init(_ scan: TransScan, _ study: Study, _ prepared: PreparedStudy, _ execution: Execution) {
     self.scan = scan
     self.prepared = prepared
     sample = TestSample(
@@ -30,16 +32,22 @@ struct TransPlan: Sendable {
     let alternative = scan.options.alternative
     sieve = Sieve(
       traits: traits, residualiser: prepared.residualiser, logThreshold: scan.logThreshold,
-      alternative: alternative, isTight: scan.countsAllP)
-    floors = BestFloors(sieve: sieve, traits: traits, alternative: alternative)
+      alternative: alternative, demand: scan.demand, backend: execution.backend,
+      instructions: execution.instructions, workers: execution.workers)
+    floors = BestFloors(criticalR: sieve.criticalR, traits: traits, alternative: alternative)
     bins =
       scan.countsAllP
       ? PValueBins(
         distribution: traits.distributions[0], degreesOfFreedom: traits.patterns[0].degreesOfFreedom,
-        alternative: alternative, tolerance: 2 * sieve.relativeError) : nil
-    var columnOf = [Int32](repeating: 0, count: traits.count)
-    for (column, trait) in sieve.order.enumerated() { columnOf[Int(trait)] = Int32(column) }
+        alternative: alternative, tolerance: 2 * sieve.float.relativeError) : nil
+    var columnOf = [Int32](repeating: -1, count: traits.count)
+    for (column, trait) in sieve.float.order.enumerated() { columnOf[Int(trait)] = Int32(column) }
     self.columnOf = columnOf
+    var slotOf = [Int32](repeating: -1, count: traits.count)
+    for (slot, trait) in (sieve.integer?.traits.order ?? []).enumerated() where trait >= 0 {
+      slotOf[Int(trait)] = Int32(slot)
+    }
+    self.slotOf = slotOf
     var traitOfFeature = [Int32](repeating: -1, count: study.features.count)
     for (trait, feature) in traits.ordinals.enumerated() { traitOfFeature[feature] = Int32(trait) }
     self.traitOfFeature = traitOfFeature
@@ -101,16 +109,23 @@ final class TransWorker {
   private var nearby: [Int32] = []
   private var lastNearby: [Int32] = []
   private var candidates: [Int32] = []
+  /// (variant, trait) packed so that one sort puts rows in order.
+  private var survivors: [UInt64] = []
+  private var bestCandidates: [IntegerScreen.Candidate] = []
   private var rows: [PairRow] = []
   private var loaded: Int?
   private(set) var histogram = [Int](repeating: 0, count: PValueBins.count)
   private(set) var best: [BestPair?]
-  /// |r|/r* of `best`, by screen column.
+  /// |r|/r* of `best`, by trait; at most 1, so that every hit passes.
   private var traitFloors: [Float]
+  /// The least that is of interest in one row: by fp32 column, or times the scale by integer slot.
   private var rowFloors: [Float]
+  private var reach: [Float]
+  /// Variants seen so far: floors of few variants are low.
+  private var seen = 0
 
   /// Variants whose whole rows of products are held at once when every pair is looked at: 64 MB of them.
-  private var fullRowVariants: Int { max(32, min(Execution.blockSize, (1 << 24) / plan.sieve.count)) }
+  private var fullRowVariants: Int { max(32, min(Execution.blockSize, (1 << 24) / plan.traits.count)) }
 
   init(_ plan: TransPlan) {
     self.plan = plan
@@ -121,6 +136,7 @@ final class TransWorker {
     best = Array(repeating: nil, count: count)
     traitFloors = [Float](repeating: 0, count: count)
     rowFloors = [Float](repeating: 1, count: count)
+    reach = plan.scan.reportsBest ? plan.sieve.integer?.traits.scale ?? [] : []
   }
 
   func process(_ block: GenotypeBlock, fractionRead: Double) -> TransBlock {
@@ -137,10 +153,12 @@ final class TransWorker {
       out.batch.drops.append(
         Drop(.variant, id: panel.variants[v].variant.id, reason: "collinear with the covariates"))
     }
-    if plan.scan.reportsBest || plan.scan.countsAllP {
-      scanWholeRows(panel, collinear, &out)
+    if plan.scan.demand == .hits {
+      scanHits(panel, collinear, &out)
+    } else if plan.sieve.integer != nil {
+      scanBests(panel, collinear, &out)
     } else {
-      scanTiles(panel, collinear, &out)
+      scanWholeRows(panel, collinear, &out)
     }
     out.batch.counts.variants = panel.count - collinear.count
     out.batch.counts.unplacedVariants = panel.variants.lazy.filter { $0.variant.position <= 0 }.count
@@ -149,21 +167,10 @@ final class TransWorker {
     return out
   }
 
-  /// The common path: survivors of all tiles first, then variant by variant in fp64.
-  private func scanTiles(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
-    // (variant, trait) packed so that one sort puts rows in order.
-    var survivors: [UInt64] = []
-    let sieve = plan.sieve
-    sieve.forEachRow(variants: 0..<panel.count, tileTraits: Sieve.tileTraits, &workspace) {
-      v, columns, c, w in
-      guard !collinear.contains(v) else { return }
-      let found = sieve.collect(variant: v, columns: columns, c, floors: nil, &w)
-      for k in 0..<found {
-        let trait = sieve.order[columns.lowerBound + Int(w.found[k])]
-        survivors.append(UInt64(v) << 32 | UInt64(UInt32(trait)))
-      }
-    }
-    survivors.sort()
+  /// The common path: survivors of all pairs first, then variant by variant in fp64.
+  private func scanHits(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
+    plan.sieve.survivors(
+      of: panel, skip: collinear, &workspace, counts: &out.batch.counts, into: &survivors)
     var position = 0
     for v in 0..<panel.count where !collinear.contains(v) {
       candidates.removeAll(keepingCapacity: true)
@@ -177,26 +184,76 @@ final class TransWorker {
     }
   }
 
-  /// `--best` and `--histogram full`: every product of a variant is looked at before the next variant.
+  /// `--best` by integers: running maxima of variants in the screen, of traits between groups of variants.
+  private func scanBests(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
+    guard let integer = plan.sieve.integer else { return }
+    out.batch.counts.integerPairs += (panel.count - collinear.count) * plan.traits.count
+    _ = integer.encode(panel, workspace.block, &workspace.integer)
+    let width = Int(integer.instructions.shape.width)
+    var start = 0
+    while start < panel.count {
+      // As many as were seen before: as good as the floors are.
+      let variants = start..<min(panel.count, start + max(width, seen / width * width))
+      for (slot, trait) in integer.traits.order.enumerated() where trait >= 0 {
+        reach[slot] = integer.traits.scale[slot] * max(1e-30, traitFloors[Int(trait)])
+      }
+      bestCandidates.removeAll(keepingCapacity: true)
+      integer.collectBest(
+        variants: variants, skip: collinear, reach: reach,
+        excluded: { lanes in self.excludedSlots(lanes.clamped(to: variants), lanes.lowerBound, panel) },
+        &workspace.integer, into: &bestCandidates)
+      bestCandidates.sort { ($0.variant, $0.trait) < ($1.variant, $1.trait) }
+      var position = 0
+      for v in variants where !collinear.contains(v) {
+        candidates.removeAll(keepingCapacity: true)
+        while position < bestCandidates.count, Int(bestCandidates[position].variant) == v {
+          candidates.append(bestCandidates[position].trait)
+          position += 1
+        }
+        findExcluded(panel.variants[v].variant)
+        removeExcluded()
+        finish(v, panel, &out)
+      }
+      seen += variants.count
+      start = variants.upperBound
+    }
+  }
+
+  /// Pairs (slot << 32 | lane) of a panel that are not tested.
+  private func excludedSlots(_ variants: Range<Int>, _ first: Int, _ panel: VariantPanel) -> [UInt64] {
+    var pairs: [UInt64] = []
+    for v in variants {
+      findExcluded(panel.variants[v].variant)
+      for trait in excluded { pairs.append(UInt64(plan.slotOf[Int(trait)]) << 32 | UInt64(v - first)) }
+    }
+    return pairs.sorted()
+  }
+
+  /// `--best` and `--histogram full` by fp32: every product of a variant is looked at before the next variant.
   private func scanWholeRows(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
-    let sieve = plan.sieve
+    let float = plan.sieve.float
+    out.batch.counts.floatPairs += (panel.count - collinear.count) * plan.traits.count
     for start in stride(from: 0, to: panel.count, by: fullRowVariants) {
       let variants = start..<min(start + fullRowVariants, panel.count)
-      sieve.forEachRow(variants: variants, tileTraits: sieve.count, &workspace) { v, columns, c, w in
+      float.forEachRow(
+        variants: variants, tileTraits: float.count, workspace.block, &workspace.float
+      ) { v, columns, c, w in
         guard !collinear.contains(v) else { return }
         self.findExcluded(panel.variants[v].variant)
         // An excluded pair must not raise a floor.
         for trait in self.excluded { c[Int(self.plan.columnOf[Int(trait)])] = 0 }
-        if self.plan.scan.countsAllP { self.countRow(v, panel, c, centered: w.lengths[v].centered) }
+        let length = self.workspace.block.lengths[v]
+        if self.plan.scan.countsAllP { self.countRow(v, panel, c, centered: length.centered) }
         var found = 0
         if self.plan.scan.reportsBest, self.load(v, panel) {
-          self.setRowFloors(v, c, w.lengths[v].slack)
-          found = sieve.collect(variant: v, columns: columns, c, floors: self.rowFloors, &w)
+          self.setRowFloors(v, c, float.slack(length))
+          found = float.collect(
+            variant: v, columns: columns, c, floors: self.rowFloors, self.workspace.block, &w)
         } else {
-          found = sieve.collect(variant: v, columns: columns, c, floors: nil, &w)
+          found = float.collect(variant: v, columns: columns, c, floors: nil, self.workspace.block, &w)
         }
         self.candidates.removeAll(keepingCapacity: true)
-        for k in 0..<found { self.candidates.append(sieve.order[Int(w.found[k])]) }
+        for k in 0..<found { self.candidates.append(float.order[Int(w.found[k])]) }
         self.candidates.sort()
         self.removeExcluded()
         self.finish(v, panel, &out)
@@ -210,9 +267,10 @@ final class TransWorker {
     let scan = plan.scan
     out.batch.counts.excluded += excluded.count
     out.batch.counts.tests += plan.traits.count - excluded.count
+    out.batch.counts.survivors += candidates.count
+    narrow(v, panel)
     if !candidates.isEmpty, load(v, panel) {
       rows.removeAll(keepingCapacity: true)
-      out.batch.counts.survivors += candidates.count
       let untestable = candidates.withUnsafeBufferPointer {
         evaluator.evaluate(
           $0, variant: out.batch.variants.count,
@@ -229,6 +287,15 @@ final class TransWorker {
       if scan.reportsBest { keepBest(tested, &out.batch) }
     }
     if plan.sample.admits(tested.ordinal) { draw(v, panel, &out) }
+  }
+
+  /// Drops candidates that the product of the unresidualised variant shows to be no hits, when that may spare its residual:
+  /// most survivors of an integer screen are near misses.
+  private func narrow(_ v: Int, _ panel: VariantPanel) {
+    guard plan.scan.demand == .hits, loaded != v, !candidates.isEmpty, candidates.count <= 64 else { return }
+    evaluator.discardMisses(
+      &candidates, variant: v, of: panel, length: workspace.block.lengths[v].lower,
+      criticalR: plan.sieve.criticalR[0])
   }
 
   private func load(_ v: Int, _ panel: VariantPanel) -> Bool {
@@ -288,7 +355,7 @@ final class TransWorker {
     _ v: Int, _ panel: VariantPanel, _ c: UnsafePointer<Float>, centered: Double
   ) {
     guard let bins = plan.bins, load(v, panel) else { return }
-    let sieve = plan.sieve
+    let sieve = plan.sieve.float
     let length = evaluator.squaredNorm.squareRoot()
     let decidable = sieve.relativeError * centered <= bins.tolerance * length
     candidates.removeAll(keepingCapacity: true)
@@ -326,10 +393,12 @@ final class TransWorker {
       case .less: -1
       }
     // ‖M_p g‖ ≤ ‖Mg‖, so this is reached whatever the pattern.
-    let largest = Double(sk_largest(c, Int64(plan.sieve.count), sign))
+    let largest = Double(sk_largest(c, Int64(plan.traits.count), sign))
     let reached = max(0, (largest - slack) / length) * (1 - 1e-6)
     let floor = largest.isFinite ? Float(min(1, plan.floors.variantFloor(reached: reached))) : 0
-    for column in 0..<rowFloors.count { rowFloors[column] = min(floor, traitFloors[column]) }
+    for (column, trait) in plan.sieve.float.order.enumerated() {
+      rowFloors[column] = min(floor, traitFloors[Int(trait)])
+    }
   }
 
   private func keepBest(_ tested: TestedVariant, _ batch: inout PairBatch) {
@@ -340,14 +409,14 @@ final class TransWorker {
       let trait = Int(plan.traitOfFeature[row.feature])
       if let known = best[trait], !candidate.isBetter(than: known) { continue }
       best[trait] = candidate
-      let column = Int(plan.columnOf[trait])
+      let criticalR = plan.sieve.criticalR[Int(plan.traits.patternOf[trait])]
       let reached =
         switch plan.scan.options.alternative {
         case .twoSided: row.r2.squareRoot()
         case .greater: row.t > 0 ? row.r2.squareRoot() : 0
         case .less: row.t < 0 ? row.r2.squareRoot() : 0
         }
-      traitFloors[column] = Float(min(1, reached / plan.sieve.criticalR[column] * (1 - 1e-6)))
+      traitFloors[trait] = Float(min(1, reached / criticalR * (1 - 1e-6)))
     }
     guard let pair = ofVariant else { return }
     var row = pair.row

@@ -406,6 +406,16 @@ CLONES sk_code_sums sk_encode_dosages(const float *g, int64_t n, double mean, do
   return sums;
 }
 
+CLONES void sk_range(const float *g, int64_t n, float *low, float *high) {
+  float least = INFINITY, most = -INFINITY;
+  for (int64_t i = 0; i < n; i++) {
+    least = g[i] < least ? g[i] : least;
+    most = g[i] > most ? g[i] : most;
+  }
+  *low = least <= most ? least : 0;
+  *high = least <= most ? most : 0;
+}
+
 CLONES double sk_largest_magnitude(const double *y, int64_t n) {
   double largest = 0;
   for (int64_t i = 0; i < n; i++) {

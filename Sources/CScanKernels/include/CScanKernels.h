@@ -2,4 +2,5 @@
 #pragma once
 #include "exact_products.h"
 #include "genotype_decode.h"
+#include "integer_products.h"
 #include "screen.h"

@@ -90,6 +90,9 @@ typedef struct {
 sk_code_sums sk_encode_dosages(const float *g, int64_t n, double mean, double low, double scale, int32_t largest,
                                uint8_t *codes);
 
+// Smallest and largest of the values that are numbers; 0 and 0 when none is.
+void sk_range(const float *g, int64_t n, float *low, float *high);
+
 // max |y|.
 double sk_largest_magnitude(const double *y, int64_t n);
 

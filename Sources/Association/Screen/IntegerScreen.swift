@@ -1,0 +1,357 @@
+internal import CScanKernels
+internal import Glibc
+internal import StudyData
+
+/// Decides pairs from products of 8-bit integers, with a certificate.
+///
+/// A variant's dosages are coded as ĝ (unsigned), g = a + ĝ/s_v + δg, a trait as ŷ (signed, Σŷ = 0), s_t·ỹ = ŷ + δ. With E = ĝ'ŷ and
+/// the index c for what is left of the mean,
+///
+///     s_v·s_t·g_c'ỹ = E + ĝ_c'δ + s_v·s_t·δg_c'ỹ,   |ĝ_c'δ| ≤ ‖ĝ_c‖·‖δ‖,   |δg_c'ỹ| ≤ ‖δg_c‖
+///
+/// (a and the mean of ĝ drop out because ŷ adds up to zero and g_c to zero.) So a pair is discarded for certain iff
+///
+///     |E| < s_t·u − λ·κ − s_t·d,   u = s_v·r*·ℓ,  κ = ‖ĝ_c‖,  λ = ‖δ‖,  d = s_v·‖δg_c‖,   ℓ ≤ ‖M_p g‖
+///
+/// E is exact in 32 bits, and all norms are computed in fp64. In fp32 each of the few operations, the conversion of E included, errs
+/// by 2⁻²⁴ of a term; u is lowered by 2⁻²⁰ of itself, κ, λ and d are raised by at least as much.
+struct IntegerScreen: Sendable {
+  let traits: TraitCodes
+  let instructions: InstructionSet
+  private let lengths: ResidualLengths
+  /// r* of each pattern.
+  private let criticalR: [Double]
+  /// Share of pairs that survive, by slack in r: of a usual trait, with no error of genotypes at 0.
+  private let survival: SurvivalTable
+  /// Groups in one pass over the samples, and tiles in one pass over the variants.
+  private let passGroups: Int
+  private let passTiles: Int
+
+  /// One worker's block of variants as codes, and scratch.
+  struct Workspace {
+    fileprivate var panels: [UInt8] = []
+    fileprivate var depth: [Int64] = []
+    fileprivate var codes: [UInt8] = []
+    /// u by row and variant, κ and d by variant.
+    fileprivate var lower: [Float] = []
+    fileprivate var error: [Float] = []
+    fileprivate var offset: [Float] = []
+    fileprivate var sums: [Int32] = []
+    fileprivate var found: [UInt64] = []
+    fileprivate var upper: [Float] = []
+    /// Of each variant, the largest certain |s_v·g'ỹ| so far.
+    fileprivate var best: [Float] = []
+  }
+
+  /// A pair that may be a hit or a best.
+  struct Candidate {
+    var variant: Int32
+    var trait: Int32
+    /// At most this is |s_v·g'ỹ|.
+    var upper: Float
+  }
+
+  init(
+    traits: TraitCodes, instructions: InstructionSet, lengths: ResidualLengths, criticalR: [Double],
+    survival: SurvivalTable
+  ) {
+    self.traits = traits
+    self.instructions = instructions
+    self.lengths = lengths
+    self.criticalR = criticalR
+    self.survival = survival
+    let shape = instructions.shape
+    // A panel's part stays in the first-level cache while tiles of traits pass by (16 variants), or in a quarter of the second
+    // (64); the traits of a pass take half of the second, from where each byte is used for `width` products. So a core reads
+    // the traits once for every block of variants, n·t bytes, and the variants once for every pass of traits.
+    let caches = CacheSizes.current
+    let budget = shape.panel_in_l1 != 0 ? caches.first / 2 + caches.first / 8 : caches.second / 4
+    let most = max(32, budget / (4 * Int(shape.width)))
+    let passes = (traits.groups + most - 1) / most
+    passGroups = (traits.groups + passes - 1) / passes
+    passTiles = max(1, min(traits.tiles, caches.second / 2 / (4 * passGroups * Int(shape.traits))))
+  }
+
+  private var width: Int { Int(instructions.shape.width) }
+
+  /// Share of pairs that survive though genotypes lose nothing.
+  var leastSurvival: Double { survival[0] }
+
+  static func bytes(samples n: Int, traits t: Int, patterns: Int, block: Int) -> (shared: Int, each: Int) {
+    (TraitCodes.bytes(samples: n, traits: t), block * (n + 4 * (patterns + 4)) + (4 << 20))
+  }
+
+  // MARK: variants
+
+  /// Codes the block and makes its bounds. Returns the predicted cost of a pair, in units of an integer product.
+  func encode(_ panel: VariantPanel, _ block: ResidualLengths.Block, _ w: inout Workspace) -> Double {
+    let (n, width, groups) = (panel.sampleCount, width, traits.groups)
+    let panels = (panel.count + width - 1) / width
+    let padded = panels * width
+    let rows = criticalR.count
+    grow(&w.panels, panels * groups * width * 4)
+    grow(&w.codes, n)
+    w.depth.removeAll(keepingCapacity: true)
+    if w.lower.count < rows * padded { w.lower = [Float](repeating: 0, count: rows * padded) }
+    grow(&w.error, padded)
+    grow(&w.offset, padded)
+    var cost = 0.0
+    for p in 0..<panels {
+      let variants = p * width..<min((p + 1) * width, panel.count)
+      let level = chooseLevel(panel, variants, block)
+      var largest = 0
+      for v in variants {
+        let coded = encode(panel, v, level: level, &w)
+        largest = max(largest, coded.largest)
+        w.panels.withUnsafeMutableBufferPointer {
+          sk_place_codes(
+            w.codes, Int64(n), Int64(width), Int64(v - variants.lowerBound),
+            $0.baseAddress! + p * groups * width * 4)
+        }
+        setBounds(v, coded, padded, block, &w)
+        cost += survival[coded.lost / max(1e-300, coded.scale * block.lengths[v].lower)]
+      }
+      w.depth.append(sk_depth(Int64(max(1, largest))))
+      // Padding lanes keep old codes; nothing reaches an infinite bound.
+      for v in variants.upperBound..<(p + 1) * width {
+        for row in 0..<rows { w.lower[row * padded + v] = .infinity }
+        w.error[v] = 0
+        w.offset[v] = 0
+      }
+    }
+    return 1 + TraitCodes.survivorCost * cost / Double(max(1, panel.count))
+  }
+
+  /// Code of one allele (hard calls), or of the whole range over two (dosages).
+  ///
+  /// Large codes lose less of imputed and fractional dosages; small ones let sums stay in 16 bits for longer where that is how the
+  /// instruction works. The smallest with which at most 5·10⁻⁴ more of all pairs survive costs the least, within 2 %.
+  private func chooseLevel(_ panel: VariantPanel, _ variants: Range<Int>, _ block: ResidualLengths.Block) -> Int {
+    let most = instructions.largestGenotypeCode / 2
+    guard instructions.shape.sums_in_16_bits != 0 else { return most }
+    var isFractional = false
+    if case .fractional = panel.block.dosages { isFractional = true }
+    let uniform = (Double(panel.sampleCount) / 12).squareRoot()
+    for level in [1, 2, 4, 8, 16, 32] {
+      var excess = 0.0
+      for v in variants where block.lengths[v].lower > 0 {
+        let summary = panel.variants[v].summary
+        let scaled = summary.mean * Double(level)
+        let lost =
+          isFractional
+          ? uniform
+          : abs(scaled - scaled.rounded()) * Double(summary.sampleCount - summary.observed).squareRoot()
+        excess += survival[lost / Double(level) / block.lengths[v].lower] - survival[0]
+      }
+      if excess <= 5e-4 * Double(variants.count) { return level }
+    }
+    return most
+  }
+
+  private struct Coded {
+    /// s_v.
+    var scale: Double
+    /// κ, and d = s_v·‖δg_c‖.
+    var norm: Double
+    var lost: Double
+    var largest: Int
+  }
+
+  /// Fills `w.codes` with ĝ of variant `v`.
+  private func encode(_ panel: VariantPanel, _ v: Int, level: Int, _ w: inout Workspace) -> Coded {
+    let n = panel.sampleCount
+    let base = panel.columns[v] * n
+    let summary = panel.variants[v].summary
+    let mean = summary.mean
+    switch panel.block.dosages {
+    case .hardCalls(let calls):
+      // Imputed samples get the code nearest the mean; all lose the same, m, of which m·√(k(1 − k/n)) remains after centring.
+      let missing = Int((mean * Double(level)).rounded())
+      calls.withUnsafeBufferPointer {
+        sk_encode_calls($0.baseAddress! + base, Int64(n), Int32(level), Int32(missing), &w.codes)
+      }
+      let absent = n - summary.observed
+      let counts = (one: summary.rounded.1, two: summary.rounded.2)
+      let sum = level * (counts.one + 2 * counts.two) + missing * absent
+      let squares = level * level * (counts.one + 4 * counts.two) + missing * missing * absent
+      let off = abs(mean * Double(level) - Double(missing))
+      let spread = (Double(absent) * (1 - Double(absent) / Double(n))).squareRoot()
+      return Coded(
+        scale: Double(level), norm: (Double(n * squares - sum * sum) / Double(n)).squareRoot(),
+        lost: off * spread, largest: 2 * level)
+    case .fractional(let values):
+      var (least, most): (Float, Float) = (0, 0)
+      values.withUnsafeBufferPointer { sk_range($0.baseAddress! + base, Int64(n), &least, &most) }
+      let (low, range) = (Double(least), Double(most) - Double(least))
+      let largest = 2 * level
+      let scale = Double(largest) / max(range, 1e-30)
+      let sums = values.withUnsafeBufferPointer {
+        sk_encode_dosages($0.baseAddress! + base, Int64(n), mean, low, scale, Int32(largest), &w.codes)
+      }
+      let count = Double(n)
+      let norm = (Double(Int64(n) * sums.squares - sums.sum * sums.sum) / count).squareRoot()
+      // Σδ² is that of the uncentred δ, so no smaller.
+      return Coded(
+        scale: scale, norm: norm, lost: scale * (sums.squared_error.squareRoot() + 1e-12 * count),
+        largest: largest)
+    }
+  }
+
+  private func setBounds(
+    _ v: Int, _ coded: Coded, _ stride: Int, _ block: ResidualLengths.Block, _ w: inout Workspace
+  ) {
+    let length = block.lengths[v]
+    let inward = coded.scale * (1 - 0x1p-20)
+    w.error[v] = Float(coded.norm * (1 + 0x1p-20))
+    w.offset[v] = Float(coded.lost * (1 + 0x1p-20) + 1e-9)
+    w.lower[v] = Float(inward * criticalR[0] * length.lower)
+    guard criticalR.count > 1 else { return }
+    let error = lengths.lostError(length)
+    let squared = length.lower * length.lower * (1 - 2e-6)
+    let patterns = lengths.missingPatternCount
+    for p in 0..<patterns {
+      let deletion = Double(lengths.deletion[p])
+      let lost = Double(block.lost[v * patterns + p]).squareRoot() * error.growth + error.offset
+      let left = squared - deletion * lost * lost
+      w.lower[(p + 1) * stride + v] =
+        lengths.deletion[p] >= ResidualLengths.unboundedDeletion
+        ? -.infinity : left > 0 ? Float(inward * criticalR[p + 1] * left.squareRoot()) : 0
+    }
+  }
+
+  // MARK: products and comparisons
+
+  /// Appends the pairs of the encoded block that may reach |r| ≥ r*·floor, as variant << 32 | trait.
+  ///
+  /// - Parameters:
+  ///   - skip: variants that are not tested.
+  ///   - reach: s·floor by slot; nil for a floor of 1.
+  func collect(
+    count: Int, skip: Set<Int>, reach: [Float]?, _ w: inout Workspace, into survivors: inout [UInt64]
+  ) {
+    run(variants: 0..<count, reach: reach, tracksBest: false, excluded: { _ in [] }, &w) { v, slot, _ in
+      let trait = traits.order[slot]
+      if trait >= 0, v < count, !skip.contains(v) { survivors.append(UInt64(v) << 32 | UInt64(trait)) }
+    }
+  }
+
+  /// Pairs of the encoded variants that may be a hit, their variant's best, or reach `reach`.
+  ///
+  /// - Parameters:
+  ///   - variants: from the first of a panel.
+  ///   - excluded: pairs that must not count, as slot << 32 | lane, ascending, of a panel.
+  func collectBest(
+    variants: Range<Int>, skip: Set<Int>, reach: [Float], excluded: (Range<Int>) -> [UInt64],
+    _ w: inout Workspace, into candidates: inout [Candidate]
+  ) {
+    let first = candidates.count
+    if variants.lowerBound == 0 {
+      grow(&w.best, (variants.upperBound + width - 1) / width * width)
+    }
+    grow(&w.best, w.error.count)
+    for v in variants { w.best[v] = 0 }
+    var slots: [Int] = []
+    run(variants: variants, reach: reach, tracksBest: true, excluded: excluded, &w) { v, slot, upper in
+      let trait = traits.order[slot]
+      if trait >= 0, variants.contains(v), !skip.contains(v) {
+        candidates.append(Candidate(variant: Int32(v), trait: trait, upper: upper))
+        slots.append(slot)
+      }
+    }
+    // The maxima are final now: most of what came early falls away.
+    var kept = first
+    for k in first..<candidates.count {
+      let candidate = candidates[k]
+      let v = Int(candidate.variant)
+      let slot = slots[k - first]
+      let needed = reach[slot] / traits.scale[slot] * w.lower[v] * (1 - 1e-6)
+      if !(candidate.upper < min(w.best[v], needed)) {
+        candidates[kept] = candidate
+        kept += 1
+      }
+    }
+    candidates.removeSubrange(kept...)
+  }
+
+  private func run(
+    variants: Range<Int>, reach: [Float]?, tracksBest: Bool, excluded: (Range<Int>) -> [UInt64],
+    _ w: inout Workspace, visit: (_ variant: Int, _ slot: Int, _ upper: Float) -> Void
+  ) {
+    let width = width
+    let perTile = Int(instructions.shape.traits) * width
+    let padded = w.depth.count * width
+    grow(&w.sums, passTiles * perTile)
+    grow(&w.found, passTiles * perTile)
+    if tracksBest { grow(&w.upper, passTiles * perTile) }
+    let panels = variants.lowerBound / width..<(variants.upperBound + width - 1) / width
+    let excludedOf = panels.map { excluded($0 * width..<($0 + 1) * width) }
+    traits.withTraits(reach: reach) { traits in
+      for tile in stride(from: 0, to: self.traits.tiles, by: passTiles) {
+        let end = min(tile + passTiles, self.traits.tiles)
+        for p in panels {
+          let pairs = excludedOf[p - panels.lowerBound]
+          let count = w.panels.withUnsafeBufferPointer { codes in
+            w.lower.withUnsafeBufferPointer { lower in
+              w.error.withUnsafeBufferPointer { error in
+                w.offset.withUnsafeBufferPointer { offset in
+                  w.best.withUnsafeMutableBufferPointer { best in
+                    pairs.withUnsafeBufferPointer { pairs in
+                      var panel = sk_panel(
+                        codes: codes.baseAddress! + p * self.traits.groups * width * 4, depth: w.depth[p],
+                        lower: lower.baseAddress! + p * width, lower_stride: Int64(padded),
+                        error: error.baseAddress! + p * width, offset: offset.baseAddress! + p * width,
+                        best: tracksBest ? best.baseAddress! + p * width : nil,
+                        excluded: pairs.baseAddress, excluded_count: Int64(pairs.count))
+                      return Int(
+                        sk_screen(
+                          instructions.kernel, &panel, traits, Int64(tile), Int64(end), Int64(passGroups),
+                          &w.sums, &w.found, &w.upper))
+                    }
+                  }
+                }
+              }
+            }
+          }
+          for k in 0..<count {
+            let found = w.found[k]
+            visit(
+              p * width + Int(truncatingIfNeeded: found & 0xFFFF_FFFF), Int(found >> 32),
+              tracksBest ? w.upper[k] : 0)
+          }
+        }
+      }
+    }
+  }
+}
+
+/// Shares of pairs that survive an error in r, tabled because logs of p are slow.
+struct SurvivalTable: Sendable {
+  private let step: Double
+  private let share: [Double]
+
+  /// - Parameters:
+  ///   - limit: r*; an error of that much discards nothing.
+  ///   - share: of pairs without association that have |r| at or above its argument.
+  init(limit: Double, share tail: (Double) -> Double) {
+    step = limit / 256
+    share = (0...256).map { tail(limit - Double($0) * limit / 256) }
+  }
+
+  subscript(slack: Double) -> Double {
+    slack < step * 256 ? share[Int(slack / step)] : 1
+  }
+}
+
+/// Bytes of the first- and second-level data cache of a core.
+struct CacheSizes {
+  var first: Int
+  var second: Int
+
+  static let current = CacheSizes(
+    first: size(_SC_LEVEL1_DCACHE_SIZE) ?? 32 << 10, second: size(_SC_LEVEL2_CACHE_SIZE) ?? 512 << 10)
+
+  private static func size(_ name: some BinaryInteger) -> Int? {
+    let bytes = sysconf(Int32(name))
+    return bytes > 0 ? bytes : nil
+  }
+}

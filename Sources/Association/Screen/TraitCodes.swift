@@ -1,0 +1,222 @@
+internal import CScanKernels
+internal import Dispatch
+internal import Synchronization
+
+/// Traits as integers: ŷ = s·ỹ rounded, Σŷ = 0, for the integer screen.
+///
+/// |ŷ| ≤ 127 takes one digit. A trait with outliers would lose its precision to them, so codes may have a high digit,
+/// ŷ = 254·high + low: for a few samples (cost in proportion to the groups of four that hold them) or for all (cost × 2), whichever
+/// is cheapest for the trait. Sums are of 32 bits: largest genotype code × Σ|ŷ| < 2³¹ limits s.
+struct TraitCodes: Sendable {
+  /// How one trait is to be coded.
+  struct Plan: Sendable {
+    var scale: Double
+    /// Largest |code|.
+    var limit: Int32
+    /// Samples beyond one digit; n for all.
+    var outliers: Int
+    /// In units of a trait with one digit, with the expected survivors.
+    var cost: Double
+  }
+
+  /// Trait-panel index of each slot; -1 pads the last tile.
+  let order: [Int32]
+  /// λ = ‖δ‖, δ = s·ỹ − ŷ, rounded up, and s: by slot.
+  let error: [Float]
+  let scale: [Float]
+  /// Row of length bounds: the trait's pattern.
+  let lengthRow: [Int32]
+  let groups: Int
+  let tiles: Int
+  private let low: [Int8]
+  private let highStart: [Int64]
+  private let highGroup: [Int32]
+  private let high: [Int8]
+
+  var count: Int { order.count }
+
+  /// Codes beyond this need more than two digits.
+  static let largestCode = 127 * 254 + 127
+  /// One survivor in fp64 costs as much as this many pairs in integers.
+  static let survivorCost = 40.0
+
+  /// - Parameters:
+  ///   - plans: of the traits at `traits` (indices into the panel).
+  init(
+    _ plans: [(trait: Int32, plan: Plan)], of panel: TraitPanel, instructions: InstructionSet, workers: Int
+  ) {
+    let n = panel.sampleCount
+    let groups = (n + 3) / 4
+    let width = Int(instructions.shape.traits)
+    // Traits with like numbers of outliers share tiles, so that few groups are united for each.
+    let sorted = plans.sorted { ($0.plan.outliers, $0.trait) < ($1.plan.outliers, $1.trait) }
+    let tiles = (sorted.count + width - 1) / width
+    let slots = tiles * width
+
+    struct Tile {
+      var group: [Int32] = []
+      var high: [Int8] = []
+    }
+    var low = [Int8](repeating: 0, count: tiles * groups * width * 4)
+    // Padding: nothing reaches an infinite bound.
+    var error = [Float](repeating: 0, count: slots)
+    var scale = [Float](repeating: 1, count: slots)
+    let parts = Mutex([Tile](repeating: Tile(), count: tiles))
+    low.withUnsafeMutableBufferPointer { low in
+      error.withUnsafeMutableBufferPointer { error in
+        scale.withUnsafeMutableBufferPointer { scale in
+          let shared = Shared(low: low.baseAddress, error: error.baseAddress!, scale: scale.baseAddress!)
+          let lanes = max(1, min(workers, tiles))
+          DispatchQueue.concurrentPerform(iterations: lanes) { lane in
+            var codes = [Int16](repeating: 0, count: width * groups * 4)
+            var own: [(Int, Tile)] = []
+            for tile in stride(from: lane, to: tiles, by: lanes) {
+              for i in codes.indices { codes[i] = 0 }
+              for j in 0..<width where tile * width + j < sorted.count {
+                let (trait, plan) = sorted[tile * width + j]
+                let slot = tile * width + j
+                let squared = panel.unit.withUnsafeBufferPointer { y in
+                  codes.withUnsafeMutableBufferPointer {
+                    sk_encode_trait(
+                      y.baseAddress! + Int(trait) * n, Int64(n), plan.scale, plan.limit,
+                      $0.baseAddress! + j * groups * 4)
+                  }
+                }
+                // Codes that do not add up to zero decide nothing: an infinite error keeps every pair.
+                shared.error[slot] =
+                  squared < 0 ? .infinity : Float(squared.squareRoot() * (1 + 1e-6) + 1e-9)
+                shared.scale[slot] = Float(plan.scale)
+              }
+              var part = Tile()
+              Self.place(codes, groups, width, shared.low! + tile * groups * width * 4, &part.group, &part.high)
+              if !part.group.isEmpty { own.append((tile, part)) }
+            }
+            parts.withLock { for (tile, part) in own { $0[tile] = part } }
+          }
+        }
+      }
+    }
+    var (start, group, high): ([Int64], [Int32], [Int8]) = ([0], [], [])
+    for part in parts.withLock({ $0 }) {
+      group += part.group
+      high += part.high
+      start.append(Int64(group.count))
+    }
+    (highStart, highGroup, self.high) = (start, group, high)
+    self.low = low
+    self.error = error
+    self.scale = scale
+    self.groups = groups
+    self.tiles = tiles
+    let padding = [Int32](repeating: -1, count: slots - sorted.count)
+    order = sorted.map(\.trait) + padding
+    lengthRow = sorted.map { panel.patternOf[Int($0.trait)] } + padding.map { _ in 0 }
+  }
+
+  private struct Shared: @unchecked Sendable {
+    let low: UnsafeMutablePointer<Int8>?
+    let error: UnsafeMutablePointer<Float>
+    let scale: UnsafeMutablePointer<Float>
+  }
+
+  /// Splits the codes of a tile's traits into low digits [group][trait][4] and the groups that have high ones.
+  private static func place(
+    _ codes: [Int16], _ groups: Int, _ width: Int, _ low: UnsafeMutablePointer<Int8>, _ group: inout [Int32],
+    _ high: inout [Int8]
+  ) {
+    for k in 0..<groups {
+      var hasHigh = false
+      for j in 0..<width {
+        for s in 0..<4 {
+          let code = Int(codes[j * groups * 4 + 4 * k + s])
+          if code > 127 || code < -127 { hasHigh = true }
+          low[(k * width + j) * 4 + s] = Int8(code - 254 * highDigit(code))
+        }
+      }
+      guard hasHigh else { continue }
+      group.append(Int32(k))
+      for j in 0..<width {
+        for s in 0..<4 { high.append(Int8(highDigit(Int(codes[j * groups * 4 + 4 * k + s])))) }
+      }
+    }
+  }
+
+  /// The code over 254, to the nearest: what is left fits ±127.
+  private static func highDigit(_ code: Int) -> Int {
+    code > 127 ? (code + 126) / 254 : code < -127 ? (code - 126) / 254 : 0
+  }
+
+  /// Lends everything to C; `reach` replaces the scales when floors are in force.
+  func withTraits<R>(reach: [Float]?, _ body: (UnsafePointer<sk_traits>) -> R) -> R {
+    low.withUnsafeBufferPointer { low in
+      highStart.withUnsafeBufferPointer { start in
+        highGroup.withUnsafeBufferPointer { group in
+          high.withUnsafeBufferPointer { high in
+            (reach ?? scale).withUnsafeBufferPointer { reach in
+              scale.withUnsafeBufferPointer { scale in
+                error.withUnsafeBufferPointer { error in
+                  lengthRow.withUnsafeBufferPointer { row in
+                    var traits = sk_traits(
+                      groups: Int64(groups), low: low.baseAddress, high_start: start.baseAddress,
+                      high_group: group.baseAddress, high: high.baseAddress, reach: reach.baseAddress,
+                      scale: scale.baseAddress, error: error.baseAddress, length_row: row.baseAddress)
+                    return body(&traits)
+                  }
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// Bytes of the codes with one digit, and with two.
+  static func bytes(samples n: Int, traits t: Int) -> Int { 2 * n * t }
+
+  // MARK: plans
+
+  /// The cheapest coding of a unit trait whose predicted cost is below `limit`; nil when there is none.
+  ///
+  /// - Parameters:
+  ///   - survival: share of pairs that survive when r may be off by this much.
+  ///   - scratch: room for magnitudes.
+  static func plan(
+    _ y: UnsafeBufferPointer<Double>, largestGenotypeCode: Int, traitsPerTile: Int, limit: Double,
+    survival: (Double) -> Double, scratch: inout [Double]
+  ) -> Plan? {
+    let n = Double(y.count)
+    let largest = sk_largest_magnitude(y.baseAddress!, Int64(y.count))
+    var total = 0.0
+    for value in y { total += abs(value) }
+    // largest genotype code × Σ|ŷ| < 2³¹, each code up to 1.5 from s·ỹ.
+    let roof = (0x1p31 / Double(largestGenotypeCode) - 2 * n) / total
+    func candidate(_ wanted: Double, outliers: Int, work: Double) -> Plan {
+      // One below the limit leaves room for the step that makes codes add up to zero.
+      let scale = min(wanted, roof, Double(largestCode - 1) / largest)
+      let slack = (n / 12).squareRoot() / scale
+      return Plan(
+        scale: scale, limit: Int32(outliers == 0 ? 127 : largestCode), outliers: outliers,
+        cost: work + survivorCost * survival(slack))
+    }
+    guard roof > 0 else { return nil }
+    var best = candidate(127 / largest, outliers: 0, work: 1)
+    // Past this, other codings cannot save more than the noise of the estimate.
+    if best.cost > 1.05 {
+      let all = candidate(.infinity, outliers: y.count, work: 2.02)
+      if all.cost < best.cost { best = all }
+      scratch.removeAll(keepingCapacity: true)
+      for value in y { scratch.append(abs(value)) }
+      scratch.sort(by: >)
+      var k = 1
+      while k <= y.count / 16, scratch[k] > 0 {
+        // Each outlier is in a group of its own, and a tile unites the groups of its traits.
+        let work = 1 + min(1, Double(4 * k * traitsPerTile) / n)
+        let some = candidate(127 / scratch[k], outliers: k, work: work)
+        if some.cost < best.cost { best = some }
+        k = k < 4 ? k + 1 : k + k / 2
+      }
+    }
+    return best.cost < limit ? best : nil
+  }
+}
