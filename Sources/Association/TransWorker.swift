@@ -232,25 +232,27 @@ final class TransWorker {
   /// `--best` and `--histogram full` by fp32: every product of a variant is looked at before the next variant.
   private func scanWholeRows(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
     let float = plan.sieve.float
+    // A reference of its own: the workspace is lent to the loop.
+    let block = workspace.block
     out.batch.counts.floatPairs += (panel.count - collinear.count) * plan.traits.count
     for start in stride(from: 0, to: panel.count, by: fullRowVariants) {
       let variants = start..<min(start + fullRowVariants, panel.count)
       float.forEachRow(
-        variants: variants, tileTraits: float.count, workspace.block, &workspace.float
+        variants: variants, tileTraits: float.count, block, &workspace.float
       ) { v, columns, c, w in
         guard !collinear.contains(v) else { return }
         self.findExcluded(panel.variants[v].variant)
         // An excluded pair must not raise a floor.
         for trait in self.excluded { c[Int(self.plan.columnOf[Int(trait)])] = 0 }
-        let length = self.workspace.block.lengths[v]
+        let length = block.lengths[v]
         if self.plan.scan.countsAllP { self.countRow(v, panel, c, centered: length.centered) }
         var found = 0
         if self.plan.scan.reportsBest, self.load(v, panel) {
           self.setRowFloors(v, c, float.slack(length))
           found = float.collect(
-            variant: v, columns: columns, c, floors: self.rowFloors, self.workspace.block, &w)
+            variant: v, columns: columns, c, floors: self.rowFloors, block, &w)
         } else {
-          found = float.collect(variant: v, columns: columns, c, floors: nil, self.workspace.block, &w)
+          found = float.collect(variant: v, columns: columns, c, floors: nil, block, &w)
         }
         self.candidates.removeAll(keepingCapacity: true)
         for k in 0..<found { self.candidates.append(float.order[Int(w.found[k])]) }
@@ -268,7 +270,7 @@ final class TransWorker {
     out.batch.counts.excluded += excluded.count
     out.batch.counts.tests += plan.traits.count - excluded.count
     out.batch.counts.survivors += candidates.count
-    narrow(v, panel)
+    if plan.scan.demand == .hits { narrow(v, panel) }
     if !candidates.isEmpty, load(v, panel) {
       rows.removeAll(keepingCapacity: true)
       let untestable = candidates.withUnsafeBufferPointer {
@@ -292,7 +294,7 @@ final class TransWorker {
   /// Drops candidates that the product of the unresidualised variant shows to be no hits, when that may spare its residual:
   /// most survivors of an integer screen are near misses.
   private func narrow(_ v: Int, _ panel: VariantPanel) {
-    guard plan.scan.demand == .hits, loaded != v, !candidates.isEmpty, candidates.count <= 64 else { return }
+    guard loaded != v, !candidates.isEmpty, candidates.count <= 64 else { return }
     evaluator.discardMisses(
       &candidates, variant: v, of: panel, length: workspace.block.lengths[v].lower,
       criticalR: plan.sieve.criticalR[0])
