@@ -224,14 +224,16 @@ struct IntegerScreen: Sendable {
   /// Appends the pairs of the encoded block that may reach |r| ≥ r*·floor, as variant << 32 | trait.
   ///
   /// - Parameters:
+  ///   - variants: from the first of a panel.
   ///   - skip: variants that are not tested.
   ///   - reach: s·floor by slot; nil for a floor of 1.
   func collect(
-    count: Int, skip: Set<Int>, reach: [Float]?, _ w: inout Workspace, into survivors: inout [UInt64]
+    variants: Range<Int>, skip: Set<Int>, reach: [Float]?, _ w: inout Workspace,
+    into survivors: inout [UInt64]
   ) {
-    run(variants: 0..<count, reach: reach, tracksBest: false, excluded: { _ in [] }, &w) { v, slot, _ in
+    run(variants: variants, reach: reach, tracksBest: false, excluded: { _ in [] }, &w) { v, slot, _ in
       let trait = traits.order[slot]
-      if trait >= 0, v < count, !skip.contains(v) { survivors.append(UInt64(v) << 32 | UInt64(trait)) }
+      if trait >= 0, variants.contains(v), !skip.contains(v) { survivors.append(UInt64(v) << 32 | UInt64(trait)) }
     }
   }
 
@@ -245,9 +247,6 @@ struct IntegerScreen: Sendable {
     _ w: inout Workspace, into candidates: inout [Candidate]
   ) {
     let first = candidates.count
-    if variants.lowerBound == 0 {
-      grow(&w.best, (variants.upperBound + width - 1) / width * width)
-    }
     grow(&w.best, w.error.count)
     for v in variants { w.best[v] = 0 }
     var slots: [Int] = []

@@ -146,6 +146,15 @@ struct TraitCodes: Sendable {
     code > 127 ? (code + 126) / 254 : code < -127 ? (code - 126) / 254 : 0
   }
 
+  /// s·floor by slot.
+  ///
+  /// - Parameter floors: by trait of the panel; 0 counts as a little more, so that infinite bounds stay infinite.
+  func reach(floors: [Float]) -> [Float] {
+    order.indices.map { slot in
+      order[slot] < 0 ? scale[slot] : scale[slot] * max(1e-30, floors[Int(order[slot])])
+    }
+  }
+
   /// Lends everything to C; `reach` replaces the scales when floors are in force.
   func withTraits<R>(reach: [Float]?, _ body: (UnsafePointer<sk_traits>) -> R) -> R {
     low.withUnsafeBufferPointer { low in
