@@ -30,7 +30,8 @@ struct Permutations: Sendable {
   }
 
   /// The trait in another order. Values move among the observed samples only, so that each copy is missing where the trait is.
-  static func apply(_ order: [Int32], _ y: UnsafeBufferPointer<Double>, to out: UnsafeMutablePointer<Double>) {
+  static func apply(_ order: [Int32], _ y: UnsafeBufferPointer<Double>, to out: UnsafeMutablePointer<Double>)
+  {
     var next = 0
     for i in y.indices {
       guard !y[i].isNaN else {

@@ -114,7 +114,9 @@ public struct TransPermutations: Sendable {
       finish: { worker in best.withLock { $0.merge(worker.bests) } },
       emit: { progress($0) })
     var found = [BestPair?](repeating: nil, count: permuted.features.count)
-    for (trait, pair) in best.withLock({ $0.best }).enumerated() { found[prepared.traits.ordinals[trait]] = pair }
+    for (trait, pair) in best.withLock({ $0.best }).enumerated() {
+      found[prepared.traits.ordinals[trait]] = pair
+    }
     return found
   }
 }
@@ -180,7 +182,8 @@ private final class TraitBestWorker {
     while start < panel.count {
       let variants = start..<min(panel.count, start + plan.sieve.group(after: seen))
       plan.sieve.survivors(
-        variants, of: panel, skip: collinear, floors: bests.floors, &workspace, counts: &counts, into: &survivors)
+        variants, of: panel, skip: collinear, floors: bests.floors, &workspace, counts: &counts,
+        into: &survivors)
       var position = 0
       while position < survivors.count {
         let v = Int(survivors[position] >> 32)

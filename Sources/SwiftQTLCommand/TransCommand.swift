@@ -61,7 +61,8 @@ struct PairOptions: ParsableArguments {
       let least = Int((1 / permutationLevel).rounded(.up)) - 1
       guard permutations >= least else {
         throw ValidationError(
-          "--permutations \(permutations) are too few for a threshold at \(permutationLevel): give at least \(least).")
+          "--permutations \(permutations) are too few for a threshold at \(permutationLevel): give at least \(least)."
+        )
       }
     }
     if let pvalThreshold {
@@ -247,7 +248,11 @@ private struct TransRun {
       buffer.appendTab()
       buffer.append(number: result.minimalLogP.count)
       buffer.append(number: result.empiricalP)
-      if let threshold = result.logThreshold(level) { buffer.append(logP: threshold) } else { buffer.append("NA") }
+      if let threshold = result.logThreshold(level) {
+        buffer.append(logP: threshold)
+      } else {
+        buffer.append("NA")
+      }
       buffer.appendNewline()
     }
     try writer.append(buffer)

@@ -126,7 +126,9 @@ struct IntegerScreen: Sendable {
   ///
   /// Large codes lose less of imputed and fractional dosages; small ones let sums stay in 16 bits for longer where that is how the
   /// instruction works. The smallest with which at most 5·10⁻⁴ more of all pairs survive costs the least, within 2 %.
-  private func chooseLevel(_ panel: VariantPanel, _ variants: Range<Int>, _ block: ResidualLengths.Block) -> Int {
+  private func chooseLevel(_ panel: VariantPanel, _ variants: Range<Int>, _ block: ResidualLengths.Block)
+    -> Int
+  {
     let most = instructions.largestGenotypeCode / 2
     guard instructions.shape.sums_in_16_bits != 0 else { return most }
     var isFractional = false
@@ -231,9 +233,11 @@ struct IntegerScreen: Sendable {
     variants: Range<Int>, skip: Set<Int>, reach: [Float]?, _ w: inout Workspace,
     into survivors: inout [UInt64]
   ) {
-    run(variants: variants, reach: reach, tracksBest: false, excluded: { _ in [] }, &w) { v, slot, _ in
+    run(variants: variants, reach: reach, excluded: nil, &w) { v, slot, _ in
       let trait = traits.order[slot]
-      if trait >= 0, variants.contains(v), !skip.contains(v) { survivors.append(UInt64(v) << 32 | UInt64(trait)) }
+      if trait >= 0, variants.contains(v), !skip.contains(v) {
+        survivors.append(UInt64(v) << 32 | UInt64(trait))
+      }
     }
   }
 
@@ -250,7 +254,7 @@ struct IntegerScreen: Sendable {
     grow(&w.best, w.error.count)
     for v in variants { w.best[v] = 0 }
     var slots: [Int] = []
-    run(variants: variants, reach: reach, tracksBest: true, excluded: excluded, &w) { v, slot, upper in
+    run(variants: variants, reach: reach, excluded: excluded, &w) { v, slot, upper in
       let trait = traits.order[slot]
       if trait >= 0, variants.contains(v), !skip.contains(v) {
         candidates.append(Candidate(variant: Int32(v), trait: trait, upper: upper))
@@ -272,18 +276,20 @@ struct IntegerScreen: Sendable {
     candidates.removeSubrange(kept...)
   }
 
+  /// - Parameter excluded: of a panel's lanes; nil when no best is looked for.
   private func run(
-    variants: Range<Int>, reach: [Float]?, tracksBest: Bool, excluded: (Range<Int>) -> [UInt64],
+    variants: Range<Int>, reach: [Float]?, excluded: ((Range<Int>) -> [UInt64])?,
     _ w: inout Workspace, visit: (_ variant: Int, _ slot: Int, _ upper: Float) -> Void
   ) {
     let width = width
+    let tracksBest = excluded != nil
     let perTile = Int(instructions.shape.traits) * width
     let padded = w.depth.count * width
     grow(&w.sums, passTiles * perTile)
     grow(&w.found, passTiles * perTile)
     if tracksBest { grow(&w.upper, passTiles * perTile) }
     let panels = variants.lowerBound / width..<(variants.upperBound + width - 1) / width
-    let excludedOf = panels.map { excluded($0 * width..<($0 + 1) * width) }
+    let excludedOf = panels.map { excluded?($0 * width..<($0 + 1) * width) ?? [] }
     traits.withTraits(reach: reach) { traits in
       for tile in stride(from: 0, to: self.traits.tiles, by: passTiles) {
         let end = min(tile + passTiles, self.traits.tiles)

@@ -55,7 +55,8 @@ struct Sieve: Sendable {
       max(
         1e-30,
         StudentT.criticalCorrelation(
-          logP: logThreshold, degreesOfFreedom: Double(max(1, pattern.degreesOfFreedom)), oneSided: isOneSided))
+          logP: logThreshold, degreesOfFreedom: Double(max(1, pattern.degreesOfFreedom)), oneSided: isOneSided
+        ))
     }
     lengths = ResidualLengths(
       traits: traits, residualiser: residualiser,

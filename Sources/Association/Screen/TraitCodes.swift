@@ -88,7 +88,8 @@ struct TraitCodes: Sendable {
                 shared.scale[slot] = Float(plan.scale)
               }
               var part = Tile()
-              Self.place(codes, groups, width, shared.low! + tile * groups * width * 4, &part.group, &part.high)
+              Self.place(
+                codes, groups, width, shared.low! + tile * groups * width * 4, &part.group, &part.high)
               if !part.group.isEmpty { own.append((tile, part)) }
             }
             parts.withLock { for (tile, part) in own { $0[tile] = part } }
