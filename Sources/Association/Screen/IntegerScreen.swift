@@ -289,7 +289,8 @@ struct IntegerScreen: Sendable {
     grow(&w.found, passTiles * perTile)
     if tracksBest { grow(&w.upper, passTiles * perTile) }
     let panels = variants.lowerBound / width..<(variants.upperBound + width - 1) / width
-    let excludedOf = panels.map { excluded?($0 * width..<($0 + 1) * width) ?? [] }
+    var excludedOf: [[UInt64]] = []
+    for p in panels { excludedOf.append(excluded?(p * width..<(p + 1) * width) ?? []) }
     traits.withTraits(reach: reach) { traits in
       for tile in stride(from: 0, to: self.traits.tiles, by: passTiles) {
         let end = min(tile + passTiles, self.traits.tiles)
