@@ -30,12 +30,14 @@ struct IntegerKernels {
   /// Prints the tables; returns the best peak, in 10⁹ operations a second.
   func run() -> Double {
     header(
-      "integer products, one core", "samples", "largest code", "peak loop, GOP/s", "products", "products and comparison",
+      "integer products, one core", "samples", "largest code", "peak loop, GOP/s", "products",
+      "products and comparison",
       "% of peak", "× sgemm")
     var best = 0.0
     for instructions in all {
       for (largest, peak) in instructions.cases {
-        for samples in [445, 500, 1_000, 5_000, 20_000] where largest == instructions.cases[0].largest || samples == 1_000 {
+        for samples in [445, 500, 1_000, 5_000, 20_000]
+        where largest == instructions.cases[0].largest || samples == 1_000 {
           let panel = Panels(instructions.kernel, samples: samples, largest: largest)
           var (peaks, raw, fused, shares) = ([Double](), [Double](), [Double](), [Double]())
           for _ in 0..<repetitions {
@@ -119,7 +121,7 @@ private struct Panels {
     passGroups = (groups + passes - 1) / passes
     tiles = max(1, (256 << 10) / (4 * passGroups * Int(shape.traits)))
     depth = sk_depth(Int64(largest))
-    var random = CounterRandom(seed: 1, stream: UInt64(samples))
+    var random = CounterRandom(seed: 1, stream: samples)
     variants = (0..<512 * groups * 4).map { _ in UInt8(random.uniform() * Double(largest + 1)) }
     traits = (0..<tiles * groups * Int(shape.traits) * 4).map { _ in Int8(random.uniform() * 255 - 127.5) }
   }

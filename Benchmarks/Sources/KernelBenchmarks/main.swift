@@ -26,7 +26,8 @@ func tileLoop(_ best: Gemm.Shape, peak: Double) throws {
   let sgemm = Gemm.probe(best)
   let work = { (traits: Int) in 2e-9 * Double(samples) * Double(variants) * Double(traits) }
   header(
-    "one core, \(samples) samples × \(variants) variants", "tiles with comparison, 10⁹ operations/s: median (range)",
+    "one core, \(samples) samples × \(variants) variants",
+    "tiles with comparison, 10⁹ operations/s: median (range)",
     "whole loop, \(many) traits", "tiles, % of sgemm's best", "tiles, % of the integer peak")
   var yardstick: [Double] = []
   for backend in [ScanBackend.blas, .integer] {

@@ -233,7 +233,7 @@ struct IntegerScreen: Sendable {
     variants: Range<Int>, skip: Set<Int>, reach: [Float]?, _ w: inout Workspace,
     into survivors: inout [UInt64]
   ) {
-    run(variants: variants, reach: reach, excluded: nil, &w) { v, slot, _ in
+    run(variants: variants, reach: reach, tracksBest: false, excludedOf: [], &w) { v, slot, _ in
       let trait = traits.order[slot]
       if trait >= 0, variants.contains(v), !skip.contains(v) {
         survivors.append(UInt64(v) << 32 | UInt64(trait))
@@ -254,7 +254,8 @@ struct IntegerScreen: Sendable {
     grow(&w.best, w.error.count)
     for v in variants { w.best[v] = 0 }
     var slots: [Int] = []
-    run(variants: variants, reach: reach, excluded: excluded, &w) { v, slot, upper in
+    let excludedOf = panels(variants).map { excluded($0 * width..<($0 + 1) * width) }
+    run(variants: variants, reach: reach, tracksBest: true, excludedOf: excludedOf, &w) { v, slot, upper in
       let trait = traits.order[slot]
       if trait >= 0, variants.contains(v), !skip.contains(v) {
         candidates.append(Candidate(variant: Int32(v), trait: trait, upper: upper))
@@ -276,26 +277,27 @@ struct IntegerScreen: Sendable {
     candidates.removeSubrange(kept...)
   }
 
-  /// - Parameter excluded: of a panel's lanes; nil when no best is looked for.
+  private func panels(_ variants: Range<Int>) -> Range<Int> {
+    variants.lowerBound / width..<(variants.upperBound + width - 1) / width
+  }
+
+  /// - Parameter excludedOf: of each panel the pairs that count as zero; may be empty.
   private func run(
-    variants: Range<Int>, reach: [Float]?, excluded: ((Range<Int>) -> [UInt64])?,
+    variants: Range<Int>, reach: [Float]?, tracksBest: Bool, excludedOf: [[UInt64]],
     _ w: inout Workspace, visit: (_ variant: Int, _ slot: Int, _ upper: Float) -> Void
   ) {
     let width = width
-    let tracksBest = excluded != nil
     let perTile = Int(instructions.shape.traits) * width
     let padded = w.depth.count * width
     grow(&w.sums, passTiles * perTile)
     grow(&w.found, passTiles * perTile)
     if tracksBest { grow(&w.upper, passTiles * perTile) }
-    let panels = variants.lowerBound / width..<(variants.upperBound + width - 1) / width
-    var excludedOf: [[UInt64]] = []
-    for p in panels { excludedOf.append(excluded?(p * width..<(p + 1) * width) ?? []) }
+    let panels = panels(variants)
     traits.withTraits(reach: reach) { traits in
       for tile in stride(from: 0, to: self.traits.tiles, by: passTiles) {
         let end = min(tile + passTiles, self.traits.tiles)
         for p in panels {
-          let pairs = excludedOf[p - panels.lowerBound]
+          let pairs = excludedOf.isEmpty ? [] : excludedOf[p - panels.lowerBound]
           let count = w.panels.withUnsafeBufferPointer { codes in
             w.lower.withUnsafeBufferPointer { lower in
               w.error.withUnsafeBufferPointer { error in
