@@ -215,11 +215,9 @@ struct TraitCodes: Sendable {
     if best.cost > 1.05 {
       let all = candidate(.infinity, outliers: y.count, work: 2.02)
       if all.cost < best.cost { best = all }
-      scratch.removeAll(keepingCapacity: true)
-      for value in y { scratch.append(abs(value)) }
-      scratch.sort(by: >)
+      largestMagnitudes(y, y.count / 16, into: &scratch)
       var k = 1
-      while k <= y.count / 16, scratch[k] > 0 {
+      while k < scratch.count, scratch[k] > 0 {
         // Each outlier is in a group of its own, and a tile unites the groups of its traits.
         let work = 1 + min(1, Double(4 * k * traitsPerTile) / n)
         let some = candidate(127 / scratch[k], outliers: k, work: work)
@@ -228,5 +226,17 @@ struct TraitCodes: Sendable {
       }
     }
     return best.cost < limit ? best : nil
+  }
+
+  /// Into `out` about the `count` largest |y| and no others, descending: what lies above a quantile of a sample of them.
+  private static func largestMagnitudes(_ y: UnsafeBufferPointer<Double>, _ count: Int, into out: inout [Double]) {
+    let stride = max(1, y.count / 1024)
+    out.removeAll(keepingCapacity: true)
+    for i in Swift.stride(from: 0, to: y.count, by: stride) { out.append(abs(y[i])) }
+    out.sort(by: >)
+    let least = out[min(out.count - 1, count / stride + 1)]
+    out.removeAll(keepingCapacity: true)
+    for value in y where abs(value) >= least { out.append(abs(value)) }
+    out.sort(by: >)
   }
 }
