@@ -25,6 +25,8 @@ struct TraitPanel: Sendable {
   let patternOf: [Int32]
   /// Pattern 0 is the complete one.
   let patterns: [MissingPattern]
+  /// Observed samples and ν of each pattern, beside it because reading a pattern counts references.
+  let sizes: [(observed: Int, degreesOfFreedom: Int)]
   /// Student t of each pattern's ν.
   let distributions: [StudentT]
   let drops: [Drop]
@@ -98,6 +100,7 @@ struct TraitPanel: Sendable {
     self.norms = kept.map { norms[$0] }
     patternOf = kept.map { indexOf[$0] }
     self.patterns = patterns
+    sizes = patterns.map { ($0.observed, $0.degreesOfFreedom) }
     distributions = patterns.map { StudentT(degreesOfFreedom: Double(max(1, $0.degreesOfFreedom))) }
   }
 

@@ -188,3 +188,10 @@ CLONES double sk_centered_squares(const float *x, double mean, int64_t n) {
 CLONES void sk_center_dosages(const float *x, double mean, int64_t n, double *out) {
   for (int64_t k = 0; k < n; k++) out[k] = x[k] == x[k] ? (double)x[k] - mean : 0.0;
 }
+
+CLONES void sk_center_codes(const uint8_t *codes, double mean, int64_t n, double *out) {
+  for (int64_t k = 0; k < n; k++) {
+    const double d = (double)(int32_t)codes[k] - mean;
+    out[k] = codes[k] == 3 ? 0.0 : d;
+  }
+}
