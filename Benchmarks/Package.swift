@@ -24,6 +24,7 @@ let package = Package(
       swiftSettings: strict),
     program("KernelBenchmarks"),
     program("ScanBenchmarks"),
+    program("PeerRuns"),
     program("NullValidation"),
   ],
   swiftLanguageModes: [.v6]
