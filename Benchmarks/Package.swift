@@ -27,6 +27,7 @@ let package = Package(
     .target(name: "CPeakLoops"),
     program("KernelBenchmarks", ["CPeakLoops", .product(name: "ScanKernels", package: "SwiftQTL")]),
     program("ScanBenchmarks"),
+    program("PeerRuns"),
     program("NullValidation"),
   ],
   swiftLanguageModes: [.v6]
