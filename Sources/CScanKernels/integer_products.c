@@ -41,6 +41,12 @@ INLINE void accumulate_portable(ACCUMULATE_ARGUMENTS) {
 
 #if defined(__x86_64__)
 
+INLINE int32_t four(const int8_t *samples) {
+  int32_t bytes;
+  memcpy(&bytes, samples, 4);
+  return bytes;
+}
+
 enum { AVX2_WIDTH = 16, AVX2_TRAITS = 4 };
 
 // 2 × 8 variants by 4 traits: eight sums of sixteen 16-bit numbers leave registers for two variants, a trait and the product.
@@ -57,9 +63,7 @@ __attribute__((target("avx2,fma"))) INLINE void accumulate_avx2(ACCUMULATE_ARGUM
       const __m256i a0 = _mm256_loadu_si256((const __m256i *)g);
       const __m256i a1 = _mm256_loadu_si256((const __m256i *)(g + 32));
       _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX2_TRAITS; j++) {
-        int32_t four;
-        memcpy(&four, b + (k * AVX2_TRAITS + j) * 4, 4);
-        const __m256i y = _mm256_set1_epi32(four);
+        const __m256i y = _mm256_set1_epi32(four(b + (k * AVX2_TRAITS + j) * 4));
         c[j][0] = _mm256_add_epi32(c[j][0], _mm256_madd_epi16(_mm256_maddubs_epi16(a0, y), ones));
         c[j][1] = _mm256_add_epi32(c[j][1], _mm256_madd_epi16(_mm256_maddubs_epi16(a1, y), ones));
       }
@@ -71,15 +75,23 @@ __attribute__((target("avx2,fma"))) INLINE void accumulate_avx2(ACCUMULATE_ARGUM
   for (int64_t start = 0; start < count; start += depth) {
     const int64_t stop = start + depth < count ? start + depth : count;
     __m256i c[AVX2_TRAITS][2];
-    for (int j = 0; j < AVX2_TRAITS; j++) c[j][0] = c[j][1] = _mm256_setzero_si256();
-    _Pragma("clang loop unroll_count(2)") for (int64_t k = start; k < stop; k++) {
+    // The first group needs neither zeros nor additions: what is issued limits short runs.
+    {
+      const uint8_t *g = a + (indexed ? index[start] : start) * AVX2_WIDTH * 4;
+      const __m256i a0 = _mm256_loadu_si256((const __m256i *)g);
+      const __m256i a1 = _mm256_loadu_si256((const __m256i *)(g + 32));
+      _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX2_TRAITS; j++) {
+        const __m256i y = _mm256_set1_epi32(four(b + (start * AVX2_TRAITS + j) * 4));
+        c[j][0] = _mm256_maddubs_epi16(a0, y);
+        c[j][1] = _mm256_maddubs_epi16(a1, y);
+      }
+    }
+    _Pragma("clang loop unroll_count(2)") for (int64_t k = start + 1; k < stop; k++) {
       const uint8_t *g = a + (indexed ? index[k] : k) * AVX2_WIDTH * 4;
       const __m256i a0 = _mm256_loadu_si256((const __m256i *)g);
       const __m256i a1 = _mm256_loadu_si256((const __m256i *)(g + 32));
       _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX2_TRAITS; j++) {
-        int32_t four;
-        memcpy(&four, b + (k * AVX2_TRAITS + j) * 4, 4);
-        const __m256i y = _mm256_set1_epi32(four);
+        const __m256i y = _mm256_set1_epi32(four(b + (k * AVX2_TRAITS + j) * 4));
         c[j][0] = _mm256_add_epi16(c[j][0], _mm256_maddubs_epi16(a0, y));
         c[j][1] = _mm256_add_epi16(c[j][1], _mm256_maddubs_epi16(a1, y));
       }
@@ -104,9 +116,7 @@ __attribute__((target("avx2,fma,avxvnni"))) INLINE void accumulate_avx_vnni(ACCU
     const __m256i a0 = _mm256_loadu_si256((const __m256i *)g);
     const __m256i a1 = _mm256_loadu_si256((const __m256i *)(g + 32));
     _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX_VNNI_TRAITS; j++) {
-      int32_t four;
-      memcpy(&four, b + (k * AVX_VNNI_TRAITS + j) * 4, 4);
-      const __m256i y = _mm256_set1_epi32(four);
+      const __m256i y = _mm256_set1_epi32(four(b + (k * AVX_VNNI_TRAITS + j) * 4));
       c[j][0] = _mm256_dpbusd_avx_epi32(c[j][0], a0, y);
       c[j][1] = _mm256_dpbusd_avx_epi32(c[j][1], a1, y);
     }
@@ -130,9 +140,7 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) INLINE void accumulate_av
     // The panel comes from the second-level cache; a prefetch past its end does no harm.
     for (int i = 0; i < 4; i++) _mm_prefetch((const char *)g + 2048 + 64 * i, _MM_HINT_T0);
     _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX512_TRAITS; j++) {
-      int32_t four;
-      memcpy(&four, b + (k * AVX512_TRAITS + j) * 4, 4);
-      const __m512i y = _mm512_set1_epi32(four);
+      const __m512i y = _mm512_set1_epi32(four(b + (k * AVX512_TRAITS + j) * 4));
       c[j][0] = _mm512_dpbusd_epi32(c[j][0], a0, y);
       c[j][1] = _mm512_dpbusd_epi32(c[j][1], a1, y);
       c[j][2] = _mm512_dpbusd_epi32(c[j][2], a2, y);
