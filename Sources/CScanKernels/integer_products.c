@@ -14,10 +14,10 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-// sums[j][v] += Σ_k Σ_s a[index[k]][v][s]·b[k][j][s]; index NULL: every group in turn. Sums wrap: the caller sees to it that the
-// final ones fit.
+// sums[j][v] += Σ_k Σ_s a[group][v][s]·b[k][j][s] with group = index[k] if `indexed`, a constant once inlined, else k. Sums
+// wrap: the caller sees to it that the final ones fit.
 #define ACCUMULATE_ARGUMENTS \
-  const uint8_t *a, const int8_t *b, const int32_t *index, int64_t count, int64_t depth, int32_t *sums
+  const uint8_t *a, const int8_t *b, int indexed, const int32_t *index, int64_t count, int64_t depth, int32_t *sums
 
 // MARK: portable
 
@@ -26,7 +26,7 @@ enum { PORTABLE_WIDTH = 16, PORTABLE_TRAITS = 4 };
 INLINE void accumulate_portable(ACCUMULATE_ARGUMENTS) {
   (void)depth;
   for (int64_t k = 0; k < count; k++) {
-    const uint8_t *g = a + (index ? index[k] : k) * PORTABLE_WIDTH * 4;
+    const uint8_t *g = a + (indexed ? index[k] : k) * PORTABLE_WIDTH * 4;
     const int8_t *y = b + k * PORTABLE_TRAITS * 4;
     for (int j = 0; j < PORTABLE_TRAITS; j++)
       for (int v = 0; v < PORTABLE_WIDTH; v++) {
@@ -41,6 +41,12 @@ INLINE void accumulate_portable(ACCUMULATE_ARGUMENTS) {
 
 #if defined(__x86_64__)
 
+INLINE int32_t four(const int8_t *samples) {
+  int32_t bytes;
+  memcpy(&bytes, samples, 4);
+  return bytes;
+}
+
 enum { AVX2_WIDTH = 16, AVX2_TRAITS = 4 };
 
 // 2 × 8 variants by 4 traits: eight sums of sixteen 16-bit numbers leave registers for two variants, a trait and the product.
@@ -53,13 +59,11 @@ __attribute__((target("avx2,fma"))) INLINE void accumulate_avx2(ACCUMULATE_ARGUM
     for (int j = 0; j < AVX2_TRAITS; j++)
       for (int i = 0; i < 2; i++) c[j][i] = _mm256_loadu_si256((const __m256i *)(sums + j * AVX2_WIDTH + 8 * i));
     for (int64_t k = 0; k < count; k++) {
-      const uint8_t *g = a + (index ? index[k] : k) * AVX2_WIDTH * 4;
+      const uint8_t *g = a + (indexed ? index[k] : k) * AVX2_WIDTH * 4;
       const __m256i a0 = _mm256_loadu_si256((const __m256i *)g);
       const __m256i a1 = _mm256_loadu_si256((const __m256i *)(g + 32));
       _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX2_TRAITS; j++) {
-        int32_t four;
-        memcpy(&four, b + (k * AVX2_TRAITS + j) * 4, 4);
-        const __m256i y = _mm256_set1_epi32(four);
+        const __m256i y = _mm256_set1_epi32(four(b + (k * AVX2_TRAITS + j) * 4));
         c[j][0] = _mm256_add_epi32(c[j][0], _mm256_madd_epi16(_mm256_maddubs_epi16(a0, y), ones));
         c[j][1] = _mm256_add_epi32(c[j][1], _mm256_madd_epi16(_mm256_maddubs_epi16(a1, y), ones));
       }
@@ -71,15 +75,23 @@ __attribute__((target("avx2,fma"))) INLINE void accumulate_avx2(ACCUMULATE_ARGUM
   for (int64_t start = 0; start < count; start += depth) {
     const int64_t stop = start + depth < count ? start + depth : count;
     __m256i c[AVX2_TRAITS][2];
-    for (int j = 0; j < AVX2_TRAITS; j++) c[j][0] = c[j][1] = _mm256_setzero_si256();
-    _Pragma("clang loop unroll_count(2)") for (int64_t k = start; k < stop; k++) {
-      const uint8_t *g = a + (index ? index[k] : k) * AVX2_WIDTH * 4;
+    // The first group needs neither zeros nor additions: what is issued limits short runs.
+    {
+      const uint8_t *g = a + (indexed ? index[start] : start) * AVX2_WIDTH * 4;
       const __m256i a0 = _mm256_loadu_si256((const __m256i *)g);
       const __m256i a1 = _mm256_loadu_si256((const __m256i *)(g + 32));
       _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX2_TRAITS; j++) {
-        int32_t four;
-        memcpy(&four, b + (k * AVX2_TRAITS + j) * 4, 4);
-        const __m256i y = _mm256_set1_epi32(four);
+        const __m256i y = _mm256_set1_epi32(four(b + (start * AVX2_TRAITS + j) * 4));
+        c[j][0] = _mm256_maddubs_epi16(a0, y);
+        c[j][1] = _mm256_maddubs_epi16(a1, y);
+      }
+    }
+    _Pragma("clang loop unroll_count(2)") for (int64_t k = start + 1; k < stop; k++) {
+      const uint8_t *g = a + (indexed ? index[k] : k) * AVX2_WIDTH * 4;
+      const __m256i a0 = _mm256_loadu_si256((const __m256i *)g);
+      const __m256i a1 = _mm256_loadu_si256((const __m256i *)(g + 32));
+      _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX2_TRAITS; j++) {
+        const __m256i y = _mm256_set1_epi32(four(b + (k * AVX2_TRAITS + j) * 4));
         c[j][0] = _mm256_add_epi16(c[j][0], _mm256_maddubs_epi16(a0, y));
         c[j][1] = _mm256_add_epi16(c[j][1], _mm256_maddubs_epi16(a1, y));
       }
@@ -100,13 +112,11 @@ __attribute__((target("avx2,fma,avxvnni"))) INLINE void accumulate_avx_vnni(ACCU
   for (int j = 0; j < AVX_VNNI_TRAITS; j++)
     for (int i = 0; i < 2; i++) c[j][i] = _mm256_loadu_si256((const __m256i *)(sums + j * AVX_VNNI_WIDTH + 8 * i));
   for (int64_t k = 0; k < count; k++) {
-    const uint8_t *g = a + (index ? index[k] : k) * AVX_VNNI_WIDTH * 4;
+    const uint8_t *g = a + (indexed ? index[k] : k) * AVX_VNNI_WIDTH * 4;
     const __m256i a0 = _mm256_loadu_si256((const __m256i *)g);
     const __m256i a1 = _mm256_loadu_si256((const __m256i *)(g + 32));
     _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX_VNNI_TRAITS; j++) {
-      int32_t four;
-      memcpy(&four, b + (k * AVX_VNNI_TRAITS + j) * 4, 4);
-      const __m256i y = _mm256_set1_epi32(four);
+      const __m256i y = _mm256_set1_epi32(four(b + (k * AVX_VNNI_TRAITS + j) * 4));
       c[j][0] = _mm256_dpbusd_avx_epi32(c[j][0], a0, y);
       c[j][1] = _mm256_dpbusd_avx_epi32(c[j][1], a1, y);
     }
@@ -124,15 +134,13 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) INLINE void accumulate_av
   for (int j = 0; j < AVX512_TRAITS; j++)
     for (int i = 0; i < 4; i++) c[j][i] = _mm512_loadu_si512(sums + j * AVX512_WIDTH + 16 * i);
   for (int64_t k = 0; k < count; k++) {
-    const uint8_t *g = a + (index ? index[k] : k) * AVX512_WIDTH * 4;
+    const uint8_t *g = a + (indexed ? index[k] : k) * AVX512_WIDTH * 4;
     const __m512i a0 = _mm512_loadu_si512(g), a1 = _mm512_loadu_si512(g + 64);
     const __m512i a2 = _mm512_loadu_si512(g + 128), a3 = _mm512_loadu_si512(g + 192);
     // The panel comes from the second-level cache; a prefetch past its end does no harm.
     for (int i = 0; i < 4; i++) _mm_prefetch((const char *)g + 2048 + 64 * i, _MM_HINT_T0);
     _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX512_TRAITS; j++) {
-      int32_t four;
-      memcpy(&four, b + (k * AVX512_TRAITS + j) * 4, 4);
-      const __m512i y = _mm512_set1_epi32(four);
+      const __m512i y = _mm512_set1_epi32(four(b + (k * AVX512_TRAITS + j) * 4));
       c[j][0] = _mm512_dpbusd_epi32(c[j][0], a0, y);
       c[j][1] = _mm512_dpbusd_epi32(c[j][1], a1, y);
       c[j][2] = _mm512_dpbusd_epi32(c[j][2], a2, y);
@@ -158,7 +166,7 @@ __attribute__((target("dotprod"))) INLINE void accumulate_neon_dot(ACCUMULATE_AR
   for (int j = 0; j < NEON_TRAITS; j++)
     for (int i = 0; i < 4; i++) c[j][i] = vld1q_s32(sums + j * NEON_WIDTH + 4 * i);
   for (int64_t k = 0; k < count; k++) {
-    const int8_t *g = (const int8_t *)a + (index ? index[k] : k) * NEON_WIDTH * 4;
+    const int8_t *g = (const int8_t *)a + (indexed ? index[k] : k) * NEON_WIDTH * 4;
     const int8x16_t y = vld1q_s8(b + k * NEON_TRAITS * 4);
     for (int i = 0; i < 4; i++) {
       const int8x16_t x = vld1q_s8(g + 16 * i);
@@ -192,7 +200,7 @@ INLINE void products(const int width, const int traits, accumulate_function accu
         int64_t to = from;
         while (to < end && t->high_group[to] < start + block) to++;
         if (to == from) continue;
-        accumulate(codes, t->high + from * traits * 4, t->high_group + from, to - from, depth,
+        accumulate(codes, t->high + from * traits * 4, 1, t->high_group + from, to - from, depth,
                    sums + (tile - first) * size);
       }
   for (int64_t tile = first; tile < last; tile++)
@@ -202,7 +210,7 @@ INLINE void products(const int width, const int traits, accumulate_function accu
   for (int64_t start = 0; start < t->groups; start += block) {
     const int64_t count = start + block < t->groups ? block : t->groups - start;
     for (int64_t tile = first; tile < last; tile++)
-      accumulate(codes + start * width * 4, t->low + (tile * t->groups + start) * traits * 4, NULL, count, depth,
+      accumulate(codes + start * width * 4, t->low + (tile * t->groups + start) * traits * 4, 0, NULL, count, depth,
                  sums + (tile - first) * size);
   }
 }
