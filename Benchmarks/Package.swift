@@ -22,7 +22,8 @@ let package = Package(
   dependencies: [.package(name: "SwiftQTL", path: "..")],
   targets: [
     .target(
-      name: "BenchmarkSupport", dependencies: [.product(name: "SwiftQTL", package: "SwiftQTL")],
+      name: "BenchmarkSupport",
+      dependencies: [.product(name: "SwiftQTL", package: "SwiftQTL"), "CPeakLoops"],
       swiftSettings: strict),
     .target(name: "CPeakLoops"),
     program("KernelBenchmarks", ["CPeakLoops", .product(name: "ScanKernels", package: "SwiftQTL")]),

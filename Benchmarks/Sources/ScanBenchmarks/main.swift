@@ -1,7 +1,8 @@
 // Whole commands, from files to tables. Prints Markdown.
 // Usage: ScanBenchmarks --program swiftqtl --geuvadis DIRECTORY --cache DIRECTORY [--repetitions 3] [--threads 2]
 //   --geuvadis   of Scripts/example-data
-//   --cache      keeps the simulated study (60 MB) between runs; tables are written there too
+//   --cache      keeps the simulated studies (2 GB, 3 GB with --all) between runs; tables are written there too
+//   --all        also the size of GTEx v8: 445 samples × 7,620,376 variants × 19,836 genes
 import BenchmarkSupport
 import Glibc
 
@@ -23,40 +24,95 @@ func usage(_ costs: [Cost]) -> (cpu: String, memory: String) {
   )
 }
 
-/// The main job: 1,000 samples × 200,000 variants × 5,000 genes, in turns with sgemm on one core.
-func trans() {
-  let (samples, variants, genes, covariates) = (1_000, 200_000, 5_000, 20)
-  let study = "\(cache)/study-\(samples)-\(variants)-\(genes)-\(covariates)"
-  if !exists(study + ".truth.tsv") {
-    _ = runChild(
-      [
-        program, "simulate", "--samples", "\(samples)", "--variants", "\(variants)", "--genes", "\(genes)",
-        "--covariates", "\(covariates)", "--seed", "1", "--out", study, "--quiet",
-      ], log: log)
+/// A simulated study with linkage disequilibrium and planted effects.
+struct TransStudy {
+  var samples: Int
+  var variants: Int
+  var genes: Int
+  var missingGenotypes = 0.0
+  /// Whether OpenBLAS scans it too.
+  var isCompared = true
+
+  var name: String { "\(samples) × \(variants) × \(genes)" + (missingGenotypes > 0 ? ", 2 % missing" : "") }
+  var operations: Double { 2e-9 * Double(samples) * Double(variants) * Double(genes) }
+
+  /// Prefix of its files, which are made when they are absent.
+  func files() -> String {
+    let study = "\(cache)/study-\(samples)-\(variants)-\(genes)-\(missingGenotypes)"
+    if !exists(study + ".truth.tsv") {
+      _ = runChild(
+        [
+          program, "simulate", "--samples", "\(samples)", "--variants", "\(variants)", "--genes", "\(genes)",
+          "--covariates", "20", "--missing-genotypes", "\(missingGenotypes)", "--seed", "1", "--out", study,
+          "--quiet",
+        ], log: log)
+    }
+    return study
   }
-  let command = [
-    program, "trans", "--genotypes", study, "--phenotypes", study + ".phenotypes.bed.gz", "--covariates",
-    study + ".covariates.tsv", "--threads", "\(threads)", "--out", cache + "/trans", "--quiet",
-  ]
-  let shape = Gemm.best(inner: samples, traits: [2_000, 5_000], variants: [1_000, 2_000])
-  _ = runChild(command, log: log)
-  var (costs, peaks) = ([Cost](), [Double]())
-  for _ in 0..<repetitions {
-    peaks.append(Gemm.probe(shape, seconds: 1)())
-    costs.append(runChild(command, log: log))
-  }
-  let flops = 2e-9 * Double(samples) * Double(variants) * Double(genes)
-  let rate = flops / median(costs.map(\.wall))
-  let used = usage(costs)
+}
+
+/// PLINK files to hits on disk at the program's defaults, each back end in turn, beside the peak of the integer instructions.
+func trans(_ studies: [TransStudy]) {
+  let backends = ["automatic", "blas"]
   header(
-    "\(samples) × \(variants) × \(genes), \(threads) threads", "wall s: median (range)", "CPU s",
-    "peak memory",
-    "GFLOP/s", "% of \(threads) × sgemm", "% of sgemm by CPU time")
-  row(
-    "swiftqtl trans, PLINK files", seconds(costs), used.cpu, used.memory, fixed(rate, 1),
-    fixed(100 * rate / (Double(threads) * median(peaks)), 1),
-    fixed(100 * flops / median(costs.map(\.cpu)) / median(peaks), 1))
-  row("sgemm, one core, \(shape.traits) × \(shape.variants)", "", "", "", spread(peaks, 1), "", "")
+    "swiftqtl trans, \(threads) threads", "back end", "wall s: median (range)", "CPU s", "peak memory",
+    "10⁹ operations/s", "% of \(threads) × integer peak", "× blas, median of ratios (range)", "hits",
+    "pairs by integers",
+    "survivors", "hits among them")
+  for study in studies {
+    let files = study.files()
+    let used = study.isCompared ? backends : [backends[0]]
+    var costs = [[Cost]](repeating: [], count: used.count)
+    var peaks: [Double] = []
+    for repetition in 0..<(study.isCompared ? repetitions : max(1, repetitions / 3)) {
+      peaks.append(IntegerPeak.measure())
+      for k in used.indices {
+        let index = (k + repetition) % used.count
+        costs[index].append(
+          runChild(
+            [
+              program, "trans", "--genotypes", files, "--phenotypes", files + ".phenotypes.bed.gz",
+              "--covariates", files + ".covariates.tsv", "--threads", "\(threads)", "--backend", used[index],
+              "--out", "\(cache)/trans-\(used[index])", "--quiet",
+            ], log: log))
+      }
+    }
+    for (index, backend) in used.enumerated() {
+      let manifest = Manifest("\(cache)/trans-\(backend).manifest.json")
+      let rate = study.operations / median(costs[index].map(\.wall))
+      let ratios = zip(costs[used.count - 1], costs[index]).map { $0.wall / $1.wall }
+      let pairs = manifest["integerPairs"] + manifest["fp32Pairs"]
+      let resources = usage(costs[index])
+      row(
+        study.name, backend, seconds(costs[index]), resources.cpu, resources.memory, fixed(rate, 1),
+        backend == "blas" ? "" : fixed(100 * rate / (Double(threads) * median(peaks)), 1),
+        study.isCompared ? spread(ratios, 2) : "", fixed(manifest["rows"], 0),
+        fixed(100 * manifest["integerPairs"] / pairs, 1) + " %", fixed(manifest["pairsRecomputed"], 0),
+        fixed(100 * manifest["hitsAmongSurvivors"], 1) + " %")
+    }
+    row("peak loop, one core: " + IntegerPeak.name, "", "", "", "", spread(peaks, 1), "", "", "", "", "", "")
+  }
+}
+
+/// The numbers of a manifest, by key.
+struct Manifest {
+  private var values: [Substring: Double] = [:]
+
+  init(_ path: String) {
+    guard let file = fopen(path, "r") else { fail("no \(path)") }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 1 << 16)
+    while fgets(&line, Int32(line.count), file) != nil {
+      let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      let parts = text.split(separator: "\"", omittingEmptySubsequences: false)
+      guard parts.count == 3, let value = Double(parts[2].filter { "0123456789.e-+".contains($0) }) else {
+        continue
+      }
+      values[parts[1]] = value
+    }
+  }
+
+  subscript(key: String) -> Double { values[Substring(key)] ?? 0 }
 }
 
 /// Cis nominal on GEUVADIS chromosome 22 with FastQTL in turns; both without a frequency filter, so with the same pairs (but FastQTL prints
@@ -106,4 +162,14 @@ func cis() {
 print("OpenBLAS core \(Gemm.core)")
 // First, while this process is small: see runChild.
 cis()
-trans()
+var studies = [
+  TransStudy(samples: 500, variants: 200_000, genes: 20_000),
+  TransStudy(samples: 1_000, variants: 200_000, genes: 20_000),
+  TransStudy(samples: 1_000, variants: 200_000, genes: 20_000, missingGenotypes: 0.02),
+  TransStudy(samples: 20_000, variants: 10_000, genes: 3_000),
+  TransStudy(samples: 50_000, variants: 5_000, genes: 3_000),
+]
+if CommandLine.arguments.contains("--all") {
+  studies.append(TransStudy(samples: 445, variants: 7_620_376, genes: 19_836, isCompared: false))
+}
+trans(studies)

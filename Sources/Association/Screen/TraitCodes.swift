@@ -229,7 +229,9 @@ struct TraitCodes: Sendable {
   }
 
   /// Into `out` about the `count` largest |y| and no others, descending: what lies above a quantile of a sample of them.
-  private static func largestMagnitudes(_ y: UnsafeBufferPointer<Double>, _ count: Int, into out: inout [Double]) {
+  private static func largestMagnitudes(
+    _ y: UnsafeBufferPointer<Double>, _ count: Int, into out: inout [Double]
+  ) {
     let stride = max(1, y.count / 1024)
     out.removeAll(keepingCapacity: true)
     for i in Swift.stride(from: 0, to: y.count, by: stride) { out.append(abs(y[i])) }

@@ -1,7 +1,7 @@
 #pragma once
 #include <stdint.h>
 
-// The integer screen: exact products of genotype codes (0…127) with trait codes (−127…127), and the comparison that follows
+// The integer screen: exact products of genotype codes (0…127, VNNI and portable: 0…255) with trait codes (−127…127), and the comparison that follows
 // each tile while its sums are in the first-level cache.
 //
 // Samples are taken in groups of four, the unit of the 8-bit dot-product instructions; the last group is padded with zeros.
