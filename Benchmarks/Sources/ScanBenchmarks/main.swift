@@ -12,8 +12,6 @@ guard let program = option("--program"), let geuvadis = option("--geuvadis"), le
 else { fail("give --program, --geuvadis and --cache") }
 let log = cache + "/log"
 
-func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
-
 func seconds(_ costs: [Cost]) -> String { spread(costs.map(\.wall), 2) }
 
 /// Median CPU seconds and the largest peak memory.
@@ -22,33 +20,6 @@ func usage(_ costs: [Cost]) -> (cpu: String, memory: String) {
     fixed(median(costs.map(\.cpu)), 2),
     fixed(Double(costs.map(\.peakResident).max() ?? 0) / 0x1p20, 0) + " MiB"
   )
-}
-
-/// A simulated study with linkage disequilibrium and planted effects.
-struct TransStudy {
-  var samples: Int
-  var variants: Int
-  var genes: Int
-  var missingGenotypes = 0.0
-  /// Whether OpenBLAS scans it too.
-  var isCompared = true
-
-  var name: String { "\(samples) × \(variants) × \(genes)" + (missingGenotypes > 0 ? ", 2 % missing" : "") }
-  var operations: Double { 2e-9 * Double(samples) * Double(variants) * Double(genes) }
-
-  /// Prefix of its files, which are made when they are absent.
-  func files() -> String {
-    let study = "\(cache)/study-\(samples)-\(variants)-\(genes)-\(missingGenotypes)"
-    if !exists(study + ".truth.tsv") {
-      _ = runChild(
-        [
-          program, "simulate", "--samples", "\(samples)", "--variants", "\(variants)", "--genes", "\(genes)",
-          "--covariates", "20", "--missing-genotypes", "\(missingGenotypes)", "--seed", "1", "--out", study,
-          "--quiet",
-        ], log: log)
-    }
-    return study
-  }
 }
 
 /// PLINK files to hits on disk at the program's defaults, each back end in turn, beside the peak of the integer instructions.
@@ -60,7 +31,7 @@ func trans(_ studies: [TransStudy]) {
     "pairs by integers",
     "survivors", "hits among them")
   for study in studies {
-    let files = study.files()
+    let files = study.files(program: program, cache: cache, log: log)
     let used = study.isCompared ? backends : [backends[0]]
     var costs = [[Cost]](repeating: [], count: used.count)
     var peaks: [Double] = []
@@ -92,27 +63,6 @@ func trans(_ studies: [TransStudy]) {
     }
     row("peak loop, one core: " + IntegerPeak.name, "", "", "", "", spread(peaks, 1), "", "", "", "", "", "")
   }
-}
-
-/// The numbers of a manifest, by key.
-struct Manifest {
-  private var values: [Substring: Double] = [:]
-
-  init(_ path: String) {
-    guard let file = fopen(path, "r") else { fail("no \(path)") }
-    defer { fclose(file) }
-    var line = [CChar](repeating: 0, count: 1 << 16)
-    while fgets(&line, Int32(line.count), file) != nil {
-      let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-      let parts = text.split(separator: "\"", omittingEmptySubsequences: false)
-      guard parts.count == 3, let value = Double(parts[2].filter { "0123456789.e-+".contains($0) }) else {
-        continue
-      }
-      values[parts[1]] = value
-    }
-  }
-
-  subscript(key: String) -> Double { values[Substring(key)] ?? 0 }
 }
 
 /// Cis nominal on GEUVADIS chromosome 22 with FastQTL in turns; both without a frequency filter, so with the same pairs (but FastQTL prints
