@@ -375,6 +375,21 @@ void sk_integer_products(sk_isa isa, const uint8_t *codes, int64_t depth, const 
 #define CLONES
 #endif
 
+CLONES void sk_pattern_lengths(const float *lost, const float *deletion, const float *factor, int64_t patterns,
+                               float squared, float growth, float offset, float *lower, int64_t stride) {
+  // Sixteen at a time in a vector, then into their rows.
+  for (int64_t p = 0; p < patterns; p += 16) {
+    const int64_t count = patterns - p < 16 ? patterns - p : 16;
+    float length[16];
+    for (int64_t k = 0; k < count; k++) {
+      const float f = sqrtf(lost[p + k]) * growth + offset;
+      const float left = squared - deletion[p + k] * (f * f);
+      length[k] = factor[p + k] * sqrtf(left > 0 ? left : 0);
+    }
+    for (int64_t k = 0; k < count; k++) lower[(p + k) * stride] = length[k];
+  }
+}
+
 void sk_place_codes(const uint8_t *codes, int64_t n, int64_t width, int64_t lane, uint8_t *panel) {
   uint8_t *to = panel + lane * 4;
   int64_t k = 0;

@@ -32,6 +32,8 @@ struct IntegerScreen: Sendable {
     fileprivate var panels: [UInt8] = []
     fileprivate var depth: [Int64] = []
     fileprivate var codes: [UInt8] = []
+    /// s_v·r* of each incomplete pattern, of one variant.
+    fileprivate var factor: [Float] = []
     /// u by row and variant, κ and d by variant.
     fileprivate var lower: [Float] = []
     fileprivate var error: [Float] = []
@@ -95,6 +97,7 @@ struct IntegerScreen: Sendable {
     if w.lower.count < rows * padded { w.lower = [Float](repeating: 0, count: rows * padded) }
     grow(&w.error, padded)
     grow(&w.offset, padded)
+    grow(&w.factor, rows)
     var cost = 0.0
     for p in 0..<panels {
       let variants = p * width..<min((p + 1) * width, panel.count)
@@ -209,15 +212,19 @@ struct IntegerScreen: Sendable {
     w.lower[v] = Float(inward * criticalR[0] * length.lower)
     guard criticalR.count > 1 else { return }
     let error = lengths.lostError(length)
-    let squared = length.lower * length.lower * (1 - 2e-6)
     let patterns = lengths.missingPatternCount
+    // A pattern that nothing bounds gets 0, which keeps all its pairs.
     for p in 0..<patterns {
-      let deletion = Double(lengths.deletion[p])
-      let lost = Double(block.lost[v * patterns + p]).squareRoot() * error.growth + error.offset
-      let left = squared - deletion * lost * lost
-      w.lower[(p + 1) * stride + v] =
-        lengths.deletion[p] >= ResidualLengths.unboundedDeletion
-        ? -.infinity : left > 0 ? Float(inward * criticalR[p + 1] * left.squareRoot()) : 0
+      let isBounded = lengths.deletion[p] < ResidualLengths.unboundedDeletion
+      w.factor[p] = isBounded ? Float(inward * criticalR[p + 1]) : 0
+    }
+    block.lost.withUnsafeBufferPointer { lost in
+      w.lower.withUnsafeMutableBufferPointer { lower in
+        sk_pattern_lengths(
+          lost.baseAddress! + v * patterns, lengths.deletion, w.factor, Int64(patterns),
+          Float(length.lower * length.lower * (1 - 2e-6)), Float(error.growth), Float(error.offset),
+          lower.baseAddress! + stride + v, Int64(stride))
+      }
     }
   }
 

@@ -75,6 +75,11 @@ int64_t sk_screen(sk_isa isa, const sk_panel *panel, const sk_traits *traits, in
 void sk_integer_products(sk_isa isa, const uint8_t *codes, int64_t depth, const sk_traits *traits, int64_t first,
                          int64_t last, int64_t block, int32_t *sums);
 
+// Bounds u of one variant for each pattern of missing phenotypes, with f = √lost[p]·growth + offset:
+//   lower[p·stride] = factor[p]·√max(0, squared − deletion[p]·f²)
+void sk_pattern_lengths(const float *lost, const float *deletion, const float *factor, int64_t patterns, float squared,
+                        float growth, float offset, float *lower, int64_t stride);
+
 // Puts one variant's n codes into lane `lane` of a panel; samples of the last group beyond n become 0.
 void sk_place_codes(const uint8_t *codes, int64_t n, int64_t width, int64_t lane, uint8_t *panel);
 
