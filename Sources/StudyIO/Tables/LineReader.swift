@@ -105,7 +105,8 @@ final class LineReader {
       lineEnds = [count]
     }
     let block = TextBlock(
-      bytes: Array(TextBytes(start: buffer + start, count: count)), lineEnds: lineEnds, firstLine: lineNumber + 1)
+      bytes: Array(TextBytes(start: buffer + start, count: count)), lineEnds: lineEnds,
+      firstLine: lineNumber + 1)
     start += count
     lineNumber += lineEnds.count
     return block

@@ -308,17 +308,18 @@ import Testing
   }
 
   /// Of faults in different blocks, and of two in one line, the first is reported, whoever finds it first.
-  @Test(arguments: [
-    ([2500: "word", 2501: "twice", 9000: "short"], 2500, "'word' in column S2"),
-    ([9000: "word", 2500: "twice"], 2500, "g0 occurs twice"),
-    ([9000: "place", 2500: "short"], 2500, "the row has 5 cells"),
-    ([9999: "twice", 9998: "place"], 9998, "start of g"),
-    ([40: "nine", 9000: "word"], 9000, "'word'"),
-    ([40: "nine", 9000: "nine"], 40, "sample S2 is -9"),
-    ([7000: "word twice"], 7000, "g0 occurs twice"),
-    ([7000: "nul", 2500: "word"], 2500, "'word'"),
-    ([7000: "word", 2500: "nul"], 2500, "not a text file"),
-  ] as [([Int: String], Int, String)])
+  @Test(
+    arguments: [
+      ([2500: "word", 2501: "twice", 9000: "short"], 2500, "'word' in column S2"),
+      ([9000: "word", 2500: "twice"], 2500, "g0 occurs twice"),
+      ([9000: "place", 2500: "short"], 2500, "the row has 5 cells"),
+      ([9999: "twice", 9998: "place"], 9998, "start of g"),
+      ([40: "nine", 9000: "word"], 9000, "'word'"),
+      ([40: "nine", 9000: "nine"], 40, "sample S2 is -9"),
+      ([7000: "word twice"], 7000, "g0 occurs twice"),
+      ([7000: "nul", 2500: "word"], 2500, "'word'"),
+      ([7000: "word", 2500: "nul"], 2500, "not a text file"),
+    ] as [([Int: String], Int, String)])
   func firstFaultWins(faults: [Int: String], line: Int, says: String) throws {
     let fixture = try TextFixture()
     // 5 MB: five blocks.
