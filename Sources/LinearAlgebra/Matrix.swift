@@ -27,15 +27,25 @@ public struct Matrix: Sendable, Equatable {
     Array(storage[index * rows..<(index + 1) * rows])
   }
 
-  /// The rows at `indices`, in that order.
-  public func selectingRows(_ indices: [Int]) -> Matrix {
-    var out = [Double]()
-    out.reserveCapacity(indices.count * columns)
-    for column in 0..<columns {
-      let base = column * rows
-      for row in indices { out.append(storage[base + row]) }
+  /// The rows at `indices`, at most as many as there are, in that order.
+  ///
+  /// In place where this is the last use of the matrix: fresh memory for a large one costs more than the moves.
+  public consuming func selectingRows(_ indices: [Int]) -> Matrix {
+    let (rows, columns, kept) = (rows, columns, indices.count)
+    precondition(kept <= rows && indices.allSatisfy { (0..<rows).contains($0) })
+    if indices.elementsEqual(0..<rows) { return self }
+    var values = storage
+    storage = []
+    var column = [Double](repeating: 0, count: kept)
+    values.withUnsafeMutableBufferPointer { values in
+      for j in 0..<columns {
+        for (i, row) in indices.enumerated() { column[i] = values[j * rows + row] }
+        // Never ahead of what is still to be read: kept ≤ rows.
+        for i in 0..<kept { values[j * kept + i] = column[i] }
+      }
     }
-    return Matrix(rows: indices.count, columns: columns, storage: out)
+    values.removeSubrange((kept * columns)...)
+    return Matrix(rows: kept, columns: columns, storage: values)
   }
 
   /// The columns at `indices`, in that order.

@@ -34,9 +34,10 @@ public struct Study: Sendable {
   /// - Missing: NaN phenotypes are kept (each trait is analysed on its observed samples); NaN covariates are refused.
   /// - Throws: ``StudyError`` of kind `inconsistent` when no sample (or no chromosome, where both sides name them) is
   ///   shared, `malformed` when a covariate is missing for an analysed sample.
-  /// - Complexity: O(samples × (features + covariates)).
+  /// - Complexity: O(samples × (features + covariates)); the phenotypes are put in order in place where the caller gives
+  ///   them up (`consume`).
   public init(
-    genotypes: any GenotypeSource, phenotypes: Phenotypes, covariates: Covariates? = nil,
+    genotypes: any GenotypeSource, phenotypes: consuming Phenotypes, covariates: Covariates? = nil,
     restrictedTo keep: Set<String>? = nil, requiringSharedChromosome: Bool = true,
     chromosomeRemedy: String = "name chromosomes alike in both files (a chr prefix is ignored)"
   ) throws(StudyError) {
@@ -108,10 +109,14 @@ public struct Study: Sendable {
     sampleIDs = ids
     self.genotypes = genotypes
     features = phenotypes.features
-    self.phenotypes = phenotypes.values.selectingRows(phenotypeRows)
+    var values = Matrix(rows: 0, columns: 0)
+    swap(&values, &phenotypes.values)
+    self.phenotypes = (consume values).selectingRows(phenotypeRows)
     self.drops = drops + phenotypes.drops
     self.alignment = alignment
-    if requiringSharedChromosome { try Self.checkChromosomes(genotypes, phenotypes, chromosomeRemedy) }
+    if requiringSharedChromosome {
+      try Self.checkChromosomes(genotypes, features, of: phenotypes.path, chromosomeRemedy)
+    }
   }
 
   /// The same samples, genotypes and covariates with other traits.
@@ -126,17 +131,17 @@ public struct Study: Sendable {
   }
 
   private static func checkChromosomes(
-    _ genotypes: any GenotypeSource, _ phenotypes: Phenotypes, _ remedy: String
+    _ genotypes: any GenotypeSource, _ features: [Feature], of path: String, _ remedy: String
   ) throws(StudyError) {
     let ofFeatures = Set(
-      phenotypes.features.lazy.filter(\.hasLocation).map { Chromosome.normalized($0.chromosome) })
+      features.lazy.filter(\.hasLocation).map { Chromosome.normalized($0.chromosome) })
     guard !ofFeatures.isEmpty, let ofVariants = try genotypes.chromosomes(), !ofVariants.isEmpty,
       ofVariants.isDisjoint(with: ofFeatures)
     else { return }
     throw StudyError(
       .inconsistent,
       "no chromosome is shared: \(genotypes.path) has \(firstNames(ofVariants.sorted())), "
-        + "\(phenotypes.path) has \(firstNames(ofFeatures.sorted()))",
+        + "\(path) has \(firstNames(ofFeatures.sorted()))",
       remedy: remedy)
   }
 

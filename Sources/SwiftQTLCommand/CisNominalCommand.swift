@@ -29,7 +29,7 @@ struct CisNominalCommand: ParsableCommand {
 
   func run() throws {
     let progress = Progress(quiet: resources.quiet)
-    let study = try input.study(phenotypeRegions: true)
+    let study = try input.study(phenotypeRegions: true, workers: resources.workers)
     for line in study.alignment + study.genotypes.notes { progress.note(line) }
     let table = ResultTable(.cis, resources.format, study.features)
     let scan = CisScan(

@@ -82,9 +82,10 @@ struct InputOptions: ParsableArguments {
   ///
   /// - Parameters:
   ///   - phenotypeRegions: whether `--region` also picks the phenotypes.
+  ///   - workers: threads that read the phenotypes.
   ///   - chromosomeRemedy: what to advise when genotypes and phenotypes share no chromosome; nil when they need not.
   func study(
-    phenotypeRegions: Bool,
+    phenotypeRegions: Bool, workers: Int,
     chromosomeRemedy: String? = Self.chromosomeRemedy
   ) throws(StudyError) -> Study {
     let regions = try parsedRegions()
@@ -93,12 +94,14 @@ struct InputOptions: ParsableArguments {
     let source = try GenotypeFile.open(
       paths, dosageField: dosageField, locations: variantLocations)
     let table = try PhenotypeFile.read(
-      phenotypes, features: wantedGenes, regions: phenotypeRegions ? regions : [], locations: geneLocations)
+      phenotypes, features: wantedGenes, regions: phenotypeRegions ? regions : [], locations: geneLocations,
+      workers: workers)
+    let sampleIDs = Set(table.sampleIDs)
     let covariateTable = try covariates.map { (path) throws(StudyError) in
-      try CovariateFile.read(path, sampleIDs: Set(table.sampleIDs))
+      try CovariateFile.read(path, sampleIDs: sampleIDs)
     }
     return try Study(
-      genotypes: source, phenotypes: table, covariates: covariateTable, restrictedTo: keep,
+      genotypes: source, phenotypes: consume table, covariates: covariateTable, restrictedTo: keep,
       requiringSharedChromosome: chromosomeRemedy != nil,
       chromosomeRemedy: chromosomeRemedy ?? Self.chromosomeRemedy)
   }

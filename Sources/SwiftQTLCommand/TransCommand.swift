@@ -119,7 +119,7 @@ private struct TransRun {
     self.command = command
     progress = Progress(quiet: command.resources.quiet)
     study = try command.input.study(
-      phenotypeRegions: false,
+      phenotypeRegions: false, workers: command.resources.workers,
       chromosomeRemedy: command.pairs.noExcludeCis
         ? nil : InputOptions.chromosomeRemedy + ", or test all pairs with --no-exclude-cis")
     for line in study.alignment + study.genotypes.notes { progress.note(line) }

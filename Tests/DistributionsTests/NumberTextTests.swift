@@ -100,6 +100,46 @@ import Testing
     #expect(parsed(text) == nil)
   }
 
+  /// A run of cells gives, bit by bit, the numbers of its cells one by one, whatever path they take: around eight digits at
+  /// a time, 2⁵³, nineteen digits and the end of the text.
+  @Test func runsOfNumbers() throws {
+    var random = CounterRNG(seed: 13)
+    var cells: [String] = []
+    for _ in 0..<50_000 {
+      let digits = (0..<1 + Int(random.next() % 22)).map { _ in String(random.next() % 10) }
+      let point = Int(random.next() % UInt64(digits.count + 2))
+      let exponent = random.next() % 8 == 0 ? "e\(Int(random.next() % 60) - 30)" : ""
+      cells.append(
+        (random.next() % 2 == 0 ? "-" : "") + digits.prefix(point).joined()
+          + (point <= digits.count ? "." : "") + digits.dropFirst(point).joined() + exponent)
+    }
+    cells += ["9007199254740992", "9007199254740993", "-0", "0.0", "4.9406564584124654e-324"]
+    let text = cells.joined(separator: "\t")
+    var values = [Double](repeating: .nan, count: cells.count)
+    let run = text.withCString {
+      ctext_parse_numbers($0, $0 + text.utf8.count, 9, &values, Int64(values.count))
+    }
+    #expect(run.count == cells.count && run.next == nil && run.least == values.min())
+    let wrong = zip(cells, values).filter { parsed($0)?.bitPattern != $1.bitPattern }
+    #expect(wrong.isEmpty, "\(wrong.prefix(3))")
+  }
+
+  @Test(arguments: [
+    ("", 0, 0), ("1", 1, nil), ("1\t", 1, 2), ("1\t\t2", 1, 2), ("1\tNA\t2", 1, 2), ("1\t2 \t3", 1, 2),
+    ("1\t+2", 1, 2), ("1\t-", 1, 2), ("1\t.", 1, 2), ("1\tinf", 1, 2), ("1\t1e400", 1, 2),
+    ("1\t1e-400", 1, 2),
+    ("1\t2\t3\t4", 3, 6), ("1\t1.2.3", 1, 2), ("1\t0x10", 1, 2), ("1\t2,5", 1, 2), ("1\t-\u{80}", 1, 2),
+    ("1\t123456789\u{FF}", 1, 2), ("1\t12345678é", 1, 2),
+  ])
+  func runsStop(_ text: String, _ count: Int64, _ next: Int?) {
+    var values = [0.0, 0, 0]
+    text.withCString {
+      let run = ctext_parse_numbers($0, $0 + text.utf8.count, 9, &values, 3)
+      let start = $0
+      #expect(run.count == count && run.next.map { $0 - start } == next)
+    }
+  }
+
   /// Seventeen digits are read back as the same double.
   @Test func roundTrips() {
     var random = CounterRNG(seed: 12)

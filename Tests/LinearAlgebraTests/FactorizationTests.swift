@@ -120,6 +120,7 @@ import Testing
     #expect(matrix[2, 0] == 3 && matrix[0, 1] == 4)
     #expect(matrix.column(1) == [4, 5, 6])
     #expect(matrix.selectingRows([2, 0, 0]) == Matrix(rows: 3, columns: 2, storage: [3, 1, 1, 6, 4, 4]))
+    #expect(matrix.selectingRows([2, 1]) == Matrix(rows: 2, columns: 2, storage: [3, 2, 6, 5]))
     #expect(matrix.selectingColumns([1]) == Matrix(rows: 3, columns: 1, storage: [4, 5, 6]))
     #expect(matrix.selectingRows([]).rows == 0)
   }

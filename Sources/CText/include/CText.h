@@ -20,6 +20,17 @@ int ctext_format_int(int64_t value, char *out);
 int ctext_parse_double(const char *begin, const char *end, double *out);
 int ctext_parse_int64(const char *begin, const char *end, int64_t *out);
 
+typedef struct {
+  int64_t count;     // cells parsed
+  const char *next;  // where the first cell that was not parsed begins; NULL when the text ended with a parsed one
+  double least;      // of the numbers; +inf when there is none
+} ctext_numbers;
+
+// Parse the cells of [begin, end), parted by single `separator` bytes, into `out` as long as there is room and they are
+// decimal numbers, without a leading +, that neither over- nor underflow: the same doubles as ctext_parse_double's. What
+// stops the run (a missing value, a quote, a fault) is the caller's to judge.
+ctext_numbers ctext_parse_numbers(const char *begin, const char *end, char separator, double *out, int64_t capacity);
+
 #ifdef __cplusplus
 }
 #endif

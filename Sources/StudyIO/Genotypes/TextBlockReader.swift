@@ -13,6 +13,17 @@ struct TextBlock: Sendable {
 
   var count: Int { lineEnds.count }
 
+  init(bytes: [UInt8], lineEnds: [Int], firstLine: Int) {
+    self.bytes = bytes
+    self.lineEnds = lineEnds
+    self.firstLine = firstLine
+  }
+
+  /// A single line.
+  init(line: UnsafeBufferPointer<UInt8>, number: Int) {
+    self.init(bytes: Array(line), lineEnds: [line.count], firstLine: number)
+  }
+
   /// Line `index` without its line end.
   func line(_ index: Int, in text: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
     let start = index == 0 ? 0 : lineEnds[index - 1] + 1

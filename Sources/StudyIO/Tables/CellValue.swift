@@ -54,5 +54,23 @@ struct MinusNineCheck {
     }
   }
 
+  /// Adds numbers of one line, the first of them in `column`, of which `least` is the least.
+  @inline(__always)
+  mutating func add(
+    _ values: Slice<UnsafeMutableBufferPointer<Double>>, least: Double, line: Int, column: Int
+  ) {
+    if least > -8 {
+      leastOther = min(leastOther, least)
+    } else if leastOther > -8 {
+      for (offset, value) in values.enumerated() { add(value, line: line, column: column + offset) }
+    }
+  }
+
+  /// Adds what was seen of the lines behind these.
+  mutating func add(_ later: MinusNineCheck) {
+    if firstLine == 0 { (firstLine, firstColumn) = (later.firstLine, later.firstColumn) }
+    leastOther = min(leastOther, later.leastOther)
+  }
+
   var meansMissing: Bool { firstLine > 0 && leastOther > -8 }
 }

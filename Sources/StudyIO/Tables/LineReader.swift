@@ -1,11 +1,12 @@
 import CHTSlib
+import CText
 import Glibc
 import StudyData
 
 /// A run of bytes inside a ``LineReader``'s buffer: a line or a cell, valid until the next line is read.
 typealias TextBytes = UnsafeBufferPointer<UInt8>
 
-/// The lines of a plain, gzip or BGZF text file, in constant memory.
+/// The lines of a plain, gzip or BGZF text file, one by one or by the block, in constant memory.
 ///
 /// CR before LF and a UTF-8 byte order mark are stripped. Truncated compression, NUL bytes and (at the start)
 /// other control characters are refused, so that a binary or half-copied file is named as such instead of
@@ -18,16 +19,21 @@ final class LineReader {
   private(set) var lineNumber = 0
 
   private let file: UnsafeMutablePointer<BGZF>
+  private let isCompressed: Bool
+  /// Bytes of the file; nil where it is none (a pipe).
+  private let size: Int?
   private var buffer: UnsafeMutablePointer<UInt8>
   private var capacity = 1 << 20
   /// Unread bytes are `start ..< end`.
   private var start = 0
   private var end = 0
   private var atEnd = false
+  private var bytesRead = 0
 
+  /// - Parameter workers: threads that inflate BGZF; other text is read by the caller's alone.
   /// - Throws: ``StudyError``: `environment` when the file cannot be opened, `malformed` when a BGZF file lacks
   ///   its end marker.
-  init(path: String) throws(StudyError) {
+  init(path: String, workers: Int = 1) throws(StudyError) {
     HTSLibrary.silence
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .unreadable(path, errno) }
@@ -44,9 +50,13 @@ final class LineReader {
     self.path = path
     self.file = file
     buffer = .allocate(capacity: capacity)
-    // 2: the marker cannot be looked for (a pipe).
-    if bgzf_compression(file) == 2, bgzf_check_EOF(file) < 1 {
-      throw .truncated(path)
+    size = status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
+    isCompressed = bgzf_compression(file) != 0
+    if bgzf_compression(file) == 2 {
+      // 2: the marker cannot be looked for (a pipe).
+      if bgzf_check_EOF(file) < 1 { throw .truncated(path) }
+      // Without its threads htslib reads on, only slower.
+      if workers > 1 { _ = bgzf_mt(file, Int32(workers), 0) }
     }
   }
 
@@ -72,10 +82,46 @@ final class LineReader {
     }
   }
 
-  /// An error of the line that was read last.
-  func malformed(_ cause: String, remedy: String) -> StudyError {
-    StudyError(.malformed, file: path, line: lineNumber, cause, remedy: remedy)
+  /// The whole lines that lie in the buffer, at least one, to be parsed elsewhere; nil after the last.
+  ///
+  /// - Throws: as ``next()``.
+  func nextBlock() throws(StudyError) -> TextBlock? {
+    var lineEnds: [Int] = []
+    var count = 0
+    var searched = 0
+    while true {
+      while let newline = memchr(buffer + start + searched, 0x0A, end - start - searched) {
+        lineEnds.append(UnsafeRawPointer(newline) - UnsafeRawPointer(buffer + start))
+        count = lineEnds[lineEnds.count - 1] + 1
+        searched = count
+      }
+      if count > 0 || atEnd { break }
+      searched = end - start
+      try fill()
+    }
+    if count == 0 {
+      guard start < end else { return nil }
+      count = end - start
+      lineEnds = [count]
+    }
+    let block = TextBlock(
+      bytes: Array(TextBytes(start: buffer + start, count: count)), lineEnds: lineEnds,
+      firstLine: lineNumber + 1)
+    start += count
+    lineNumber += lineEnds.count
+    return block
   }
+
+  /// The share of the file that has been read, about; nil where its size is unknown.
+  var fraction: Double? {
+    size.map { Double(isCompressed ? Int(bgzf_position(file)) : bytesRead) / Double(max($0, 1)) }
+  }
+
+  /// The line that was read last.
+  var place: LinePlace { LinePlace(path: path, line: lineNumber) }
+
+  /// An error of the line that was read last.
+  func malformed(_ cause: String, remedy: String) -> StudyError { place.malformed(cause, remedy: remedy) }
 
   private func line(upTo lineEnd: Int, next: Int) -> TextBytes {
     var first = start
@@ -105,7 +151,10 @@ final class LineReader {
       capacity *= 2
     }
     errno = 0
-    let count = bgzf_read(file, buffer + end, capacity - end)
+    // Plain text needs no copy in htslib's buffer.
+    let count =
+      isCompressed
+      ? bgzf_read(file, buffer + end, capacity - end) : bgzf_raw_read(file, buffer + end, capacity - end)
     guard count >= 0 else {
       throw errno == EIO || errno == EISDIR ? .unreadable(path, errno) : .damaged(path)
     }
@@ -117,6 +166,7 @@ final class LineReader {
       throw .notText(path, line: lineNumber + 1 + lines)
     }
     end += count
+    bytesRead += count
     atEnd = count == 0
   }
 
@@ -127,6 +177,16 @@ final class LineReader {
     guard let bad = bytes.prefix(4096).firstIndex(where: { $0 < 0x20 && !allowed.contains($0) })
     else { return }
     throw .notText(path, line: 1 + bytes[..<bad].count { $0 == 0x0A })
+  }
+}
+
+/// A line of a file, for messages.
+struct LinePlace {
+  var path: String
+  var line: Int
+
+  func malformed(_ cause: String, remedy: String) -> StudyError {
+    StudyError(.malformed, file: path, line: line, cause, remedy: remedy)
   }
 }
 
@@ -181,6 +241,25 @@ enum CellSeparator {
         return TextBytes(start: first + 1, count: last - first - 2)
       }
       return TextBytes(start: first, count: last - first)
+    }
+
+    /// Parses cells as long as they are plain numbers and fit `out`; what stops them is left to ``next()``.
+    ///
+    /// - Returns: how many, and the least of them.
+    mutating func numbers(into out: UnsafeMutableBufferPointer<Double>) -> (count: Int, least: Double) {
+      guard !isDone, let base = UnsafeRawPointer(rest.baseAddress) else { return (0, .infinity) }
+      let begin = base.assumingMemoryBound(to: CChar.self)
+      let run = ctext_parse_numbers(
+        begin, begin + rest.count, separator == .tab ? 0x09 : 0x20, out.baseAddress, Int64(out.count))
+      let end = base.assumingMemoryBound(to: UInt8.self) + rest.count
+      var cursor = run.next.map { UnsafeRawPointer($0).assumingMemoryBound(to: UInt8.self) } ?? end
+      isDone = run.next == nil
+      if separator == .blanks {
+        while cursor < end, CellSeparator.isBlank(cursor.pointee) { cursor += 1 }
+        isDone = cursor == end
+      }
+      rest = TextBytes(start: cursor, count: end - cursor)
+      return (Int(run.count), run.least)
     }
   }
 }

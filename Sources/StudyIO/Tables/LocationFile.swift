@@ -27,7 +27,7 @@ enum LocationFile {
       }
       let place = PlaceCells(chromosome: cells[1], start: cells[2], end: cells[3])
       if place.isMissing { continue }
-      try place.locate(&feature, isBED: false, in: reader)
+      try place.locate(&feature, isBED: false, at: reader.place)
       places[feature.id] = feature
     }
     guard !places.isEmpty else {

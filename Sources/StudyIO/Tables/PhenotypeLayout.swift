@@ -1,7 +1,7 @@
 import StudyData
 
 /// Which column of a phenotype file holds what; decided from its header and its first row.
-struct PhenotypeLayout {
+struct PhenotypeLayout: Sendable {
   var separator: CellSeparator
   var header: [String]
   var idColumn: Int
@@ -65,10 +65,10 @@ struct PhenotypeLayout {
   ///
   /// A matrix's positions are 1-based, and genes of the minus strand may run from a larger start to a smaller end:
   /// the two are swapped. A matrix may leave a place out (`NA`); a BED may not.
-  func feature(_ cells: [TextBytes], in reader: LineReader) throws(StudyError) -> Feature {
+  func feature(_ cells: [TextBytes], at line: LinePlace) throws(StudyError) -> Feature {
     var feature = Feature(id: cells[idColumn].text)
     if feature.id.isEmpty {
-      throw reader.malformed("the phenotype id is empty", remedy: "give every row an id")
+      throw line.malformed("the phenotype id is empty", remedy: "give every row an id")
     }
     if let groupColumn { feature.group = cells[groupColumn].text }
     if let strandColumn { feature.strand = cells[strandColumn].text.first }
@@ -77,7 +77,7 @@ struct PhenotypeLayout {
       chromosome: cells[chromosomeColumn], start: cells[startColumn],
       end: endColumn.map { cells[$0] })
     if !isBED, place.isMissing { return feature }
-    try place.locate(&feature, isBED: isBED, in: reader)
+    try place.locate(&feature, isBED: isBED, at: line)
     return feature
   }
 }
@@ -95,17 +95,17 @@ struct PlaceCells {
   }
 
   /// Parses the place into `feature` as a 1-based closed interval.
-  func locate(_ feature: inout Feature, isBED: Bool, in reader: LineReader) throws(StudyError) {
+  func locate(_ feature: inout Feature, isBED: Bool, at line: LinePlace) throws(StudyError) {
     guard !CellValue.isMissing(chromosome) else {
-      throw reader.malformed(
+      throw line.malformed(
         "\(feature.id) has no chromosome", remedy: "name the chromosome, or drop the row")
     }
     feature.chromosome = chromosome.text
-    let first = try position(start, "start", of: feature, least: isBED ? 0 : 1, in: reader)
-    let last = if let end { try position(end, "end", of: feature, least: 1, in: reader) } else { first }
+    let first = try position(start, "start", of: feature, least: isBED ? 0 : 1, at: line)
+    let last = if let end { try position(end, "end", of: feature, least: 1, at: line) } else { first }
     if isBED {
       guard last >= first else {
-        throw reader.malformed(
+        throw line.malformed(
           "\(feature.id) ends at \(last), before its start \(first)",
           remedy: "write the smaller position as the start; the strand has a column of its own")
       }
@@ -117,11 +117,11 @@ struct PlaceCells {
   }
 
   private func position(
-    _ cell: TextBytes, _ name: String, of feature: Feature, least: Int, in reader: LineReader
+    _ cell: TextBytes, _ name: String, of feature: Feature, least: Int, at line: LinePlace
   ) throws(StudyError) -> Int {
     // Beyond 2⁵³ whole numbers are not exact, and no genome is that long.
     guard let value = CellValue.wholeNumber(cell), value >= least, value < 1 << 53 else {
-      throw reader.malformed(
+      throw line.malformed(
         "the \(name) of \(feature.id) is '\(cell.text)'",
         remedy: "positions are whole numbers from \(least) on")
     }

@@ -133,6 +133,38 @@ import Testing
     #expect(try PhenotypeFile.read(fixture.file(text)).values.storage == expected)
   }
 
+  /// A table of several blocks of the reader: 4 MB, with blank lines and missing values, and with rows left out.
+  @Test func sameForAnyNumberOfWorkers() throws {
+    var random = SplitMix64(state: 3)
+    let samples = (0..<50).map { "S\($0)" }
+    var lines = ["#chr\tstart\tend\tid\t" + samples.joined(separator: "\t")]
+    var expected: [Double] = []
+    for gene in 0..<6000 {
+      let values = samples.map { _ in Double(Int64(bitPattern: random.next()) >> 24) * 1e-9 }
+      var cells = values.map { String($0) }
+      if gene % 7 == 3 { cells[gene % 50] = ["NA", "", ".", "\"1\""][gene / 7 % 4] }
+      if gene % 100 == 0 { lines.append("") }
+      lines.append("\(gene % 22 + 1)\t\(gene)\t\(gene + 1)\tg\(gene)\t" + cells.joined(separator: "\t"))
+      guard gene % 22 == 4 || gene % 22 == 9 else { continue }
+      expected += cells.map { $0 == "\"1\"" ? 1 : Double($0) ?? .nan }
+    }
+    let text = lines.joined(separator: "\n")
+    #expect(text.utf8.count > 3 << 20)
+    let regions = [GenomicRegion(chromosome: "5"), GenomicRegion(chromosome: "10")]
+    let paths = [
+      try fixture.file(text), try fixture.file(fixture.compressed(text, gzip: true), "t.gz"),
+      try fixture.file(fixture.compressed(text, gzip: false), "t.bgz"),
+    ]
+    for path in paths {
+      for workers in [1, 2, 3, 8] {
+        let read = try PhenotypeFile.read(path, regions: regions, workers: workers)
+        #expect(read.features.map(\.start) == (0..<6000).filter { [4, 9].contains($0 % 22) }.map { $0 + 1 })
+        #expect(read.values.storage.map(\.bitPattern) == expected.map(\.bitPattern))
+        #expect(try PhenotypeFile.read(path, workers: workers).features.count == 6000)
+      }
+    }
+  }
+
   @Test(.disabled(if: SharedData.isAbsent, "the folder of real data is absent"))
   func matrixEQTLToy() throws {
     let read = try PhenotypeFile.read(
@@ -272,6 +304,50 @@ import Testing
       #expect(error.kind == example.kind && error.file == path)
       #expect(error.line == example.line)
       #expect(error.cause.contains(example.says), "\(error.cause)")
+    }
+  }
+
+  /// Of faults in different blocks, and of two in one line, the first is reported, whoever finds it first.
+  @Test(
+    arguments: [
+      ([2500: "word", 2501: "twice", 9000: "short"], 2500, "'word' in column S2"),
+      ([9000: "word", 2500: "twice"], 2500, "g0 occurs twice"),
+      ([9000: "place", 2500: "short"], 2500, "the row has 5 cells"),
+      ([9999: "twice", 9998: "place"], 9998, "start of g"),
+      ([40: "nine", 9000: "word"], 9000, "'word'"),
+      ([40: "nine", 9000: "nine"], 40, "sample S2 is -9"),
+      ([7000: "word twice"], 7000, "g0 occurs twice"),
+      ([7000: "nul", 2500: "word"], 2500, "'word'"),
+      ([7000: "word", 2500: "nul"], 2500, "not a text file"),
+    ] as [([Int: String], Int, String)])
+  func firstFaultWins(faults: [Int: String], line: Int, says: String) throws {
+    let fixture = try TextFixture()
+    // 5 MB: five blocks.
+    let digits = String(repeating: "3", count: 500)
+    var lines = (0..<10_000).map { "1\t5\t9\tg\($0)\t0.\(digits)\t1" }
+    for (line, fault) in faults {
+      let index = line - 2
+      lines[index] =
+        switch fault {
+        case "word": "1\t5\t9\tg\(index)\t1\tword"
+        case "twice": "1\t5\t9\tg0\t1\t1"
+        case "word twice": "1\t5\t9\tg0\t1\tword"
+        case "short": "1\t5\t9\tg\(index)\t1"
+        case "place": "1\t-5\t9\tg\(index)\t1\t1"
+        case "nine": "1\t5\t9\tg\(index)\t1\t-9"
+        default: "1\t5\t9\tg\(index)\t1\t\0"
+        }
+    }
+    let text = Self.bed + lines.joined(separator: "\n")
+    let paths = [
+      try fixture.file(text), try fixture.file(fixture.compressed(text, gzip: false), "t.gz"),
+    ]
+    for path in paths {
+      for workers in [1, 2, 7] {
+        let error = try studyError { try PhenotypeFile.read(path, workers: workers) }
+        #expect(error.kind == .malformed && error.file == path && error.line == line)
+        #expect(error.cause.contains(says), "\(error.cause)")
+      }
     }
   }
 
