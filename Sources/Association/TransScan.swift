@@ -36,7 +36,7 @@ public struct CisExclusion: Sendable, Equatable {
 ///   exactly (its row has its own n and ν).
 /// - Accuracy: rows are computed in fp64 in canonical sample order and depend on the pair alone, whatever the threads, blocks and
 ///   file orders; the screen only decides which pairs are computed (see ``ScanBackend``).
-/// - Complexity: 2·n·variants·traits flop in fp32, and O(n·rank) fp64 per variant with a survivor.
+/// - Complexity: 2·n·variants·traits operations on 8-bit integers or in fp32, and O(n·rank) fp64 per variant with a hit.
 /// - Source: Shabalin 2012, doi:10.1093/bioinformatics/bts163.
 public struct TransScan: Sendable {
   /// ln p*.
