@@ -55,6 +55,10 @@ extension TransScan {
   }
 }
 
+extension ScanOptions {
+  static let unfiltered = ScanOptions(filter: .off)
+}
+
 extension InstructionSet {
   static var available: [InstructionSet] { allCases.filter(\.isAvailable) }
 }
