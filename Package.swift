@@ -26,6 +26,8 @@ let package = Package(
   products: [
     .library(name: "SwiftQTL", targets: ["SwiftQTL"]),
     .executable(name: "swiftqtl", targets: ["SwiftQTLCommand"]),
+    // For the benchmark package only.
+    .library(name: "ScanKernels", targets: ["CScanKernels"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")

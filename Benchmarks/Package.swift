@@ -8,13 +8,15 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
 ]
 
-func program(_ name: String) -> Target {
+func program(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .executableTarget(
-    name: name, dependencies: ["BenchmarkSupport", .product(name: "SwiftQTL", package: "SwiftQTL")],
+    name: name,
+    dependencies: ["BenchmarkSupport", .product(name: "SwiftQTL", package: "SwiftQTL")] + dependencies,
     swiftSettings: strict)
 }
 
-// Apart from the product so that neither its build nor its tests wait for it. Uses the public API only.
+// Apart from the product so that neither its build nor its tests wait for it. Uses the public API, and the C kernels to time them
+// alone.
 let package = Package(
   name: "Benchmarks",
   dependencies: [.package(name: "SwiftQTL", path: "..")],
@@ -22,7 +24,8 @@ let package = Package(
     .target(
       name: "BenchmarkSupport", dependencies: [.product(name: "SwiftQTL", package: "SwiftQTL")],
       swiftSettings: strict),
-    program("KernelBenchmarks"),
+    .target(name: "CPeakLoops"),
+    program("KernelBenchmarks", ["CPeakLoops", .product(name: "ScanKernels", package: "SwiftQTL")]),
     program("ScanBenchmarks"),
     program("NullValidation"),
   ],

@@ -15,6 +15,41 @@ struct BestPair: Sendable {
   }
 }
 
+/// The most significant pair of each trait so far.
+struct TraitBests: Sendable {
+  private(set) var best: [BestPair?]
+  /// |r|/r* of each, rounded down: a pair below it is not the best.
+  private(set) var floors: [Float]
+
+  init(count: Int) {
+    best = Array(repeating: nil, count: count)
+    floors = Array(repeating: 0, count: count)
+  }
+
+  mutating func offer(_ candidate: BestPair, trait: Int, criticalR: Double, alternative: Alternative) {
+    if let known = best[trait], !candidate.isBetter(than: known) { return }
+    best[trait] = candidate
+    let row = candidate.row
+    let reached =
+      switch alternative {
+      case .twoSided: row.r2.squareRoot()
+      case .greater: row.t > 0 ? row.r2.squareRoot() : 0
+      case .less: row.t < 0 ? row.r2.squareRoot() : 0
+      }
+    floors[trait] = Float(reached / criticalR * (1 - 1e-6))
+  }
+
+  /// Takes the better of each.
+  mutating func merge(_ other: TraitBests) {
+    for (trait, candidate) in other.best.enumerated() {
+      guard let candidate else { continue }
+      if let known = best[trait], !candidate.isBetter(than: known) { continue }
+      best[trait] = candidate
+      floors[trait] = other.floors[trait]
+    }
+  }
+}
+
 /// What |r|/r* a pair must reach to change a running best, from bests whose ν may differ.
 struct BestFloors: Sendable {
   private let alternative: Alternative

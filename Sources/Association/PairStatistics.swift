@@ -39,6 +39,11 @@ struct PairEvaluator {
   private(set) var residual: [Double]
   /// ‖Mg‖², 0 when the variant lies in the span of the covariates.
   private(set) var squaredNorm = 0.0
+  /// ‖Mg‖.
+  private var norm = 0.0
+  /// The last limit on ln p and, by pattern, the r (|r| when two-sided) below which it is missed for certain.
+  private var limit = Double.nan
+  private var leastR: [Double] = []
   private var explicitResidual: [Double]
   private var centered: [Double]
   private var products: [Double] = []
@@ -71,9 +76,9 @@ struct PairEvaluator {
         sk_panel_products(e, 1, e, 1, n, &squaredNorm)
       }
     }
-    if squaredNorm > Self.collinearity * total { return true }
-    squaredNorm = 0
-    return false
+    if !(squaredNorm > Self.collinearity * total) { squaredNorm = 0 }
+    norm = squaredNorm.squareRoot()
+    return squaredNorm > 0
   }
 
   /// Removes traits without missing values whose |r| with variant `k` is certainly below `criticalR`, given ℓ ≤ ‖Mg‖.
@@ -108,24 +113,48 @@ struct PairEvaluator {
     if products.count < indices.count { products = [Double](repeating: 0, count: indices.count) }
     sk_products(
       residual, traits.unit, indices.baseAddress!, Int64(indices.count), Int64(traits.sampleCount), &products)
+    // Nearer to 0 ln p is too flat in r for the margin.
+    let isLimited = limit < -1
+    if isLimited { findLeastR(limit) }
     var untested = 0
     for (position, index) in indices.enumerated() {
-      guard let row = row(product: products[position], trait: Int(index), variant: variant) else {
-        untested += 1
-        continue
-      }
-      if row.logP <= limit { rows.append(row) }
+      let isTested = appendRow(
+        product: products[position], trait: Int(index), variant: variant, logPLimit: limit,
+        isLimited: isLimited,
+        into: &rows)
+      if !isTested { untested += 1 }
     }
     return untested
   }
 
+  /// Below ln p = −1 a relative margin of 1e-9 in r is three digits more than the errors of r, r* and ln p together.
+  private mutating func findLeastR(_ limit: Double) {
+    guard limit != self.limit else { return }
+    self.limit = limit
+    var known: [Int: Double] = [:]
+    leastR = traits.patterns.map { pattern in
+      let nu = max(1, pattern.degreesOfFreedom)
+      if let r = known[nu] { return r }
+      let r = StudentT.criticalCorrelation(
+        logP: limit, degreesOfFreedom: Double(nu), oneSided: alternative != .twoSided)
+      known[nu] = r * (1 - 1e-9)
+      return r * (1 - 1e-9)
+    }
+  }
+
+  /// Appends the row if its ln p is at most the limit. False when the pair cannot be tested.
+  ///
   /// `product` is e'ỹ = ‖M_p g‖ r, whatever the pattern: ỹ is orthogonal to Q and zero on the missing samples.
-  private mutating func row(product: Double, trait: Int, variant: Int) -> PairRow? {
-    let pattern = traits.patterns[Int(traits.patternOf[trait])]
+  private mutating func appendRow(
+    product: Double, trait: Int, variant: Int, logPLimit limit: Double, isLimited: Bool,
+    into rows: inout [PairRow]
+  ) -> Bool {
+    let patternIndex = Int(traits.patternOf[trait])
     let n = traits.sampleCount
-    var (product, normSquared) = (product, squaredNorm)
+    var (product, normSquared, norm) = (product, squaredNorm, norm)
     var isExplicit = false
-    if !pattern.missing.isEmpty {
+    if patternIndex > 0 {
+      let pattern = traits.patterns[patternIndex]
       if let left = pattern.residualSquaredNorm(
         residual, squaredNorm: squaredNorm, q: residualiser.q, sampleCount: n, rank: residualiser.rank,
         scratch: &scratch)
@@ -138,13 +167,23 @@ struct PairEvaluator {
           residualiser.project(e.baseAddress!, pattern: pattern, scratch: &scratch)
           sk_panel_products(e.baseAddress!, 1, e.baseAddress!, 1, Int64(n), &normSquared)
         }
-        guard normSquared > Self.collinearity * squaredNorm else { return nil }
+        guard normSquared > Self.collinearity * squaredNorm else { return false }
         traits.unit.withUnsafeBufferPointer { y in
           sk_panel_products(explicitResidual, 1, y.baseAddress! + trait * n, 1, Int64(n), &product)
         }
       }
+      norm = normSquared.squareRoot()
     }
-    let norm = normSquared.squareRoot()
+    // Most survivors of a screen miss the limit by far: no ln p for them.
+    if isLimited {
+      let reached =
+        switch alternative {
+        case .twoSided: abs(product)
+        case .greater: product
+        case .less: -product
+        }
+      if reached < leastR[patternIndex] * norm { return true }
+    }
     let r = max(-1, min(1, product / norm))
     // r² and its complement, each from where it keeps its digits.
     var (rest, explained) = (1 - r * r, r * r)
@@ -153,39 +192,44 @@ struct PairEvaluator {
       let scale = product / normSquared
       rest = traits.unit.withUnsafeBufferPointer { y in
         let y = y.baseAddress! + trait * n
-        return residualSum(isExplicit ? explicitResidual : residual, y, scale, pattern)
+        return residualSum(isExplicit ? explicitResidual : residual, y, scale, patternIndex)
       }
       explained = 1 - min(1, rest)
     }
-    let nu = pattern.degreesOfFreedom
+    let (observed, nu) = traits.sizes[patternIndex]
     let floor = Double(n) * Double.ulpOfOne * Double(n) * Double.ulpOfOne
     let isPerfectFit = rest <= floor
     rest = min(1, max(rest, floor))
     let slope = traits.norms[trait] / norm
     let spread = (rest / Double(nu)).squareRoot()
     let t = r / spread
-    let distribution = traits.distributions[Int(traits.patternOf[trait])]
+    let distribution = traits.distributions[patternIndex]
     let logP: Double =
       switch alternative {
       case .twoSided: distribution.logTwoSidedP(oneMinusRSquared: rest, rSquared: explained)
       case .greater: distribution.logUpperP(t: t)
       case .less: distribution.logUpperP(t: -t)
       }
-    return PairRow(
-      variant: variant, feature: traits.ordinals[trait], beta: r * slope, standardError: slope * spread, t: t,
-      degreesOfFreedom: nu, logP: logP, r2: r * r, n: pattern.observed, isPerfectFit: isPerfectFit)
+    if logP <= limit {
+      rows.append(
+        PairRow(
+          variant: variant, feature: traits.ordinals[trait], beta: r * slope, standardError: slope * spread,
+          t: t,
+          degreesOfFreedom: nu, logP: logP, r2: r * r, n: observed, isPerfectFit: isPerfectFit))
+    }
+    return true
   }
 
   /// ‖ỹ − s·e_p‖² over the observed samples. With missing samples e_p differs from e on them and in span(Q); then it is formed.
   private func residualSum(
-    _ e: [Double], _ y: UnsafePointer<Double>, _ scale: Double, _ pattern: MissingPattern
+    _ e: [Double], _ y: UnsafePointer<Double>, _ scale: Double, _ pattern: Int
   ) -> Double {
     let n = traits.sampleCount
-    guard !pattern.missing.isEmpty else { return sk_residual_sum(e, y, scale, Int64(n)) }
+    guard pattern > 0 else { return sk_residual_sum(e, y, scale, Int64(n)) }
     var projected = e
     var scratch: [Double] = []
     projected.withUnsafeMutableBufferPointer {
-      residualiser.project($0.baseAddress!, pattern: pattern, scratch: &scratch)
+      residualiser.project($0.baseAddress!, pattern: traits.patterns[pattern], scratch: &scratch)
     }
     return sk_residual_sum(projected, y, scale, Int64(n))
   }

@@ -25,6 +25,8 @@ struct TraitPanel: Sendable {
   let patternOf: [Int32]
   /// Pattern 0 is the complete one.
   let patterns: [MissingPattern]
+  /// Observed samples and ν of each pattern, beside it because reading a pattern counts references.
+  let sizes: [(observed: Int, degreesOfFreedom: Int)]
   /// Student t of each pattern's ν.
   let distributions: [StudentT]
   let drops: [Drop]
@@ -35,45 +37,42 @@ struct TraitPanel: Sendable {
   init(study: Study, residualiser: Residualiser, transform: TraitTransform, workers: Int) throws(StudyError) {
     let n = study.sampleCount
     let t = study.features.count
+    let lanes = max(1, min(workers, t))
+    let missing = Self.missingSamples(study.phenotypes, lanes: lanes)
     var patternIndex: [[Int32]: Int32] = [[]: 0]
     var missingSets: [[Int32]] = [[]]
-    var indexOf = [Int32](repeating: 0, count: t)
-    for j in 0..<t {
-      var missing: [Int32] = []
-      study.phenotypes.storage.withUnsafeBufferPointer { y in
-        for i in 0..<n where y[j * n + i].isNaN { missing.append(Int32(i)) }
-      }
-      guard !missing.isEmpty else { continue }
-      if let known = patternIndex[missing] {
-        indexOf[j] = known
-      } else {
-        indexOf[j] = Int32(missingSets.count)
-        patternIndex[missing] = indexOf[j]
-        missingSets.append(missing)
-      }
+    let indexOf = missing.map { set -> Int32 in
+      // Most traits are complete: spare them the hashing.
+      if set.isEmpty { return 0 }
+      if let known = patternIndex[set] { return known }
+      let new = Int32(missingSets.count)
+      patternIndex[set] = new
+      missingSets.append(set)
+      return new
     }
     let patterns = Self.patterns(missingSets, residualiser, workers: workers)
 
-    // Residualise all traits in place, then keep those with something left.
-    let (allPatterns, patternOfTrait) = (patterns, indexOf)
-    var values = study.phenotypes.storage
+    // Residualise all traits, then keep those with something left.
     var norms = [Double](repeating: 0, count: t)
     var reasons = [String?](repeating: nil, count: t)
-    values.withUnsafeMutableBufferPointer { values in
-      norms.withUnsafeMutableBufferPointer { norms in
-        reasons.withUnsafeMutableBufferPointer { reasons in
-          let shared = Shared(values: values, norms: norms, reasons: reasons)
-          let lanes = max(1, min(workers, t))
-          DispatchQueue.concurrentPerform(iterations: lanes) { lane in
-            var scratch: [Double] = []
-            for j in stride(from: lane, to: t, by: lanes) {
-              let y = UnsafeMutableBufferPointer(rebasing: shared.values[j * n..<(j + 1) * n])
-              let (norm, reason) = Self.prepare(
-                y, pattern: allPatterns[Int(patternOfTrait[j])], residualiser: residualiser,
-                transform: transform,
-                scratch: &scratch)
-              shared.norms[j] = norm
-              shared.reasons[j] = reason
+    var values = [Double](unsafeUninitializedCapacity: n * t) { values, count in
+      count = n * t
+      study.phenotypes.storage.withUnsafeBufferPointer { phenotypes in
+        norms.withUnsafeMutableBufferPointer { norms in
+          reasons.withUnsafeMutableBufferPointer { reasons in
+            let shared = Shared(phenotypes: phenotypes, values: values, norms: norms, reasons: reasons)
+            DispatchQueue.concurrentPerform(iterations: lanes) { lane in
+              var preparation = Preparation(residualiser: residualiser, transform: transform)
+              var end = t * lane / lanes
+              while end < t * (lane + 1) / lanes {
+                // Complete traits share the projector: several at a time take less memory traffic.
+                let start = end
+                repeat {
+                  end += 1
+                } while end - start < Preparation.width && end < t * (lane + 1) / lanes && indexOf[start] == 0
+                  && indexOf[end] == 0
+                preparation.run(start..<end, pattern: patterns[Int(indexOf[start])], shared)
+              }
             }
           }
         }
@@ -101,6 +100,7 @@ struct TraitPanel: Sendable {
     self.norms = kept.map { norms[$0] }
     patternOf = kept.map { indexOf[$0] }
     self.patterns = patterns
+    sizes = patterns.map { ($0.observed, $0.degreesOfFreedom) }
     distributions = patterns.map { StudentT(degreesOfFreedom: Double(max(1, $0.degreesOfFreedom))) }
   }
 
@@ -117,58 +117,172 @@ struct TraitPanel: Sendable {
     return parts.withLock { parts in missingSets.indices.map { parts[$0 % lanes][$0 / lanes] } }
   }
 
-  private struct Shared: @unchecked Sendable {
-    let values: UnsafeMutableBufferPointer<Double>
-    let norms: UnsafeMutableBufferPointer<Double>
-    let reasons: UnsafeMutableBufferPointer<String?>
+  /// Ascending indices of the samples that each trait misses.
+  private static func missingSamples(_ phenotypes: Matrix, lanes: Int) -> [[Int32]] {
+    let n = phenotypes.rows
+    let parts = Mutex([[[Int32]]](repeating: [], count: lanes))
+    DispatchQueue.concurrentPerform(iterations: lanes) { lane in
+      let traits = phenotypes.columns * lane / lanes..<phenotypes.columns * (lane + 1) / lanes
+      let own = phenotypes.storage.withUnsafeBufferPointer { y in
+        traits.map { j -> [Int32] in
+          let y = UnsafeBufferPointer(rebasing: y[j * n..<(j + 1) * n])
+          var count = 0
+          for v in y { count &+= v.isNaN ? 1 : 0 }
+          return count == 0 ? [] : y.indices.filter { y[$0].isNaN }.map(Int32.init)
+        }
+      }
+      parts.withLock { $0[lane] = own }
+    }
+    return parts.withLock { $0.flatMap(\.self) }
+  }
+}
+
+/// What the workers read and the places they write, each its own.
+private struct Shared: @unchecked Sendable {
+  let phenotypes: UnsafeBufferPointer<Double>
+  let values: UnsafeMutableBufferPointer<Double>
+  let norms: UnsafeMutableBufferPointer<Double>
+  let reasons: UnsafeMutableBufferPointer<String?>
+}
+
+/// One worker's preparation of traits, with its scratch.
+private struct Preparation {
+  let residualiser: Residualiser
+  let transform: TraitTransform
+  private var ranks = NormalScores()
+  private var scratch: [Double] = []
+  private var totals: [Double] = []
+
+  /// Traits projected at once.
+  static let width = 8
+
+  init(residualiser: Residualiser, transform: TraitTransform) {
+    self.residualiser = residualiser
+    self.transform = transform
   }
 
-  /// y ← My/‖My‖ in place; ‖My‖, or why the trait cannot be analysed.
-  private static func prepare(
-    _ y: UnsafeMutableBufferPointer<Double>, pattern: MissingPattern, residualiser: Residualiser,
-    transform: TraitTransform, scratch: inout [Double]
-  ) -> (Double, String?) {
-    guard pattern.observed > 0 else { return (0, "no observed value") }
-    guard pattern.degreesOfFreedom >= 1 else { return (0, "too few observed samples") }
-    if transform == .inverseNormal { inverseNormal(y) }
-    var (sum, low, high) = (0.0, Double.infinity, -Double.infinity)
-    for v in y where !v.isNaN {
-      sum += v
-      low = min(low, v)
-      high = max(high, v)
+  /// ỹ = My/‖My‖ and ‖My‖ of `traits`, or why one cannot be analysed. All have `pattern`; it is one trait unless that is complete.
+  mutating func run(_ traits: Range<Int>, pattern: MissingPattern, _ shared: Shared) {
+    let n = residualiser.sampleCount
+    totals.removeAll(keepingCapacity: true)
+    for j in traits {
+      let column = j * n..<(j + 1) * n
+      let y = UnsafeMutableBufferPointer(rebasing: shared.values[column])
+      _ = y.initialize(from: shared.phenotypes[column])
+      var total = 0.0
+      shared.reasons[j] = center(y, pattern, total: &total)
+      totals.append(total)
     }
-    guard low.isFinite, high.isFinite else { return (0, "not finite") }
-    guard high > low else { return (0, "constant") }
+    let first = shared.values.baseAddress! + traits.lowerBound * n
+    if pattern.missing.isEmpty {
+      residualiser.project(first, width: traits.count, scratch: &scratch)
+    } else if shared.reasons[traits.lowerBound] == nil {
+      residualiser.project(first, pattern: pattern, scratch: &scratch)
+    }
+    for j in traits where shared.reasons[j] == nil {
+      let y = UnsafeMutableBufferPointer(rebasing: shared.values[j * n..<(j + 1) * n])
+      var left = 0.0
+      sk_panel_products(y.baseAddress!, 1, y.baseAddress!, 1, Int64(n), &left)
+      guard left > 1e-10 * totals[j - traits.lowerBound] else {
+        shared.reasons[j] = "collinear with the covariates"
+        continue
+      }
+      let norm = left.squareRoot()
+      for i in y.indices { y[i] /= norm }
+      shared.norms[j] = norm
+    }
+  }
+
+  /// Transforms, then y ← y − ȳ, 0 where missing; `total` grows by the sum of squares. Returns why the trait cannot be analysed.
+  private mutating func center(
+    _ y: UnsafeMutableBufferPointer<Double>, _ pattern: MissingPattern, total: inout Double
+  ) -> String? {
+    guard pattern.observed > 0 else { return "no observed value" }
+    guard pattern.degreesOfFreedom >= 1 else { return "too few observed samples" }
+    if transform == .inverseNormal { ranks.replace(y) }
+    var (sum, low, high) = (0.0, Double.infinity, -Double.infinity)
+    for v in y {
+      sum += v.isNaN ? 0 : v
+      // False for NaN.
+      low = v < low ? v : low
+      high = v > high ? v : high
+    }
+    guard low.isFinite, high.isFinite else { return "not finite" }
+    guard high > low else { return "constant" }
     // Centred in fp64 first: the projection then works on the spread, not on the mean.
     let mean = sum / Double(pattern.observed)
-    var total = 0.0
     for i in y.indices {
       y[i] = y[i].isNaN ? 0 : y[i] - mean
       total += y[i] * y[i]
     }
-    let base = y.baseAddress!
-    residualiser.project(base, pattern: pattern, scratch: &scratch)
-    var left = 0.0
-    sk_panel_products(base, 1, base, 1, Int64(y.count), &left)
-    guard left > 1e-10 * total else { return (0, "collinear with the covariates") }
-    let norm = left.squareRoot()
-    for i in y.indices { y[i] /= norm }
-    return (norm, nil)
+    return nil
+  }
+}
+
+/// Rank-based normal scores Φ⁻¹((rank − 0.5)/n), ties at their average rank as in R's `rank`.
+private struct NormalScores {
+  private struct Entry {
+    /// Ascends with the value.
+    var key: UInt64
+    var index: Int
+  }
+  private var entries: [Entry] = []
+  private var spare: [Entry] = []
+  /// Number of values that `scores` is for.
+  private var count = 0
+  /// By twice the rank; NaN where not needed so far. Traits share it as long as they miss equally many samples.
+  private var scores: [Double] = []
+
+  /// Replaces each observed value. Complexity: O(n), and a quantile for each new rank.
+  mutating func replace(_ y: UnsafeMutableBufferPointer<Double>) {
+    entries.removeAll(keepingCapacity: true)
+    for i in y.indices where !y[i].isNaN {
+      // +0 makes −0 a tie of 0. Negative numbers descend with their bits.
+      let bits = (y[i] + 0).bitPattern
+      entries.append(Entry(key: bits >> 63 == 1 ? ~bits : bits | 1 << 63, index: i))
+    }
+    Self.sort(&entries, &spare)
+    if count != entries.count {
+      count = entries.count
+      scores = [Double](repeating: .nan, count: 2 * count + 1)
+    }
+    var start = 0
+    while start < count {
+      var end = start + 1
+      while end < count, entries[end].key == entries[start].key { end += 1 }
+      let twiceRank = start + 1 + end
+      if scores[twiceRank].isNaN {
+        scores[twiceRank] = Normal.quantile((Double(twiceRank) / 2 - 0.5) / Double(count))
+      }
+      for k in start..<end { y[entries[k].index] = scores[twiceRank] }
+      start = end
+    }
   }
 
-  /// Average ranks of ties, as R's `rank`.
-  private static func inverseNormal(_ y: UnsafeMutableBufferPointer<Double>) {
-    let order = y.indices.filter { !y[$0].isNaN }.sorted { y[$0] < y[$1] }
-    let n = Double(order.count)
-    var start = 0
-    while start < order.count {
-      var end = start + 1
-      let value = y[order[start]]
-      while end < order.count, y[order[end]] == value { end += 1 }
-      let rank = Double(start + 1 + end) / 2
-      let z = Normal.quantile((rank - 0.5) / n)
-      for k in start..<end { y[order[k]] = z }
-      start = end
+  /// By key, a byte at a time from the lowest: without the mispredicted branches of a comparison sort.
+  private static func sort(_ entries: inout [Entry], _ spare: inout [Entry]) {
+    if spare.count < entries.count {
+      spare = [Entry](repeating: Entry(key: 0, index: 0), count: entries.count)
+    }
+    entries.withUnsafeMutableBufferPointer { entries in
+      spare.withUnsafeMutableBufferPointer { spare in
+        withUnsafeTemporaryAllocation(of: Int.self, capacity: 256) { next in
+          // An even number of passes, each into the other buffer.
+          var (from, to) = (entries, UnsafeMutableBufferPointer(rebasing: spare[..<entries.count]))
+          for shift in stride(from: UInt64(0), to: 64, by: 8) {
+            next.initialize(repeating: 0)
+            for e in from { next[Int(e.key &>> shift & 255)] &+= 1 }
+            var position = 0
+            for byte in 0..<256 { (next[byte], position) = (position, position &+ next[byte]) }
+            for e in from {
+              let byte = Int(e.key &>> shift & 255)
+              to[next[byte]] = e
+              next[byte] &+= 1
+            }
+            swap(&from, &to)
+          }
+        }
+      }
     }
   }
 }

@@ -109,7 +109,7 @@ public struct TransScan: Sendable {
       summary.sampledLogP = plan.sample.logP()
       summary.histogram = countsAllP ? totals.histogram : []
       summary.notes = notes(study, prepared.traits, totals.counts)
-      for case let pair? in totals.best {
+      for case let pair? in totals.bests.best {
         var row = pair.row
         row.variant = summary.bestVariants.count
         summary.bestVariants.append(pair.variant)

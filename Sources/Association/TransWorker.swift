@@ -7,10 +7,7 @@ struct TransPlan: Sendable {
   let scan: TransScan
   let prepared: PreparedStudy
   let sieve: Sieve
-  /// Windows of the exclusion radius around each feature of the study, analysed or not; nil when nothing is excluded.
-  let windows: CisWindows?
-  /// Traits (panel indices) not to be tested against variants near feature A, by A.
-  let crossMappable: [Int32: [Int32]]
+  let exclusion: Exclusion
   let floors: BestFloors
   let bins: PValueBins?
   /// fp32 screen column of each trait; -1 where it has none.
@@ -52,24 +49,7 @@ struct TransPlan: Sendable {
     for (trait, feature) in traits.ordinals.enumerated() { traitOfFeature[feature] = Int32(trait) }
     self.traitOfFeature = traitOfFeature
 
-    var crossMappable: [Int32: [Int32]] = [:]
-    var ordinalOf: [String: Int] = [:]
-    if !scan.exclusion.pairs.isEmpty {
-      for (ordinal, feature) in study.features.enumerated() { ordinalOf[feature.id] = ordinal }
-    }
-    for (a, b) in scan.exclusion.pairs {
-      if let a = ordinalOf[a], let b = ordinalOf[b], traitOfFeature[b] >= 0 {
-        crossMappable[Int32(a), default: []].append(traitOfFeature[b])
-      }
-    }
-    self.crossMappable = crossMappable
-    let radius = scan.exclusion.radius
-    windows =
-      radius == nil && crossMappable.isEmpty
-      ? nil
-      : CisWindows(
-        features: study.features.enumerated().map { ($0.offset, $0.element) },
-        radius: radius ?? CisExclusion.crossMappingRadius, anchor: scan.exclusion.anchor)
+    exclusion = Exclusion(scan.exclusion, features: study.features)
   }
 }
 
@@ -83,17 +63,13 @@ struct TransBlock: Sendable {
 struct TransTotals: Sendable {
   var counts = ScanCounts()
   var histogram = [Int](repeating: 0, count: PValueBins.count)
-  var best: [BestPair?]
+  var bests: TraitBests
 
-  init(traitCount: Int) { best = Array(repeating: nil, count: traitCount) }
+  init(traitCount: Int) { bests = TraitBests(count: traitCount) }
 
   mutating func merge(_ worker: TransWorker) {
     for (k, n) in worker.histogram.enumerated() { histogram[k] += n }
-    for (trait, candidate) in worker.best.enumerated() {
-      guard let candidate else { continue }
-      if let known = best[trait], !candidate.isBetter(than: known) { continue }
-      best[trait] = candidate
-    }
+    bests.merge(worker.bests)
   }
 }
 
@@ -102,12 +78,9 @@ final class TransWorker {
   private let plan: TransPlan
   private var evaluator: PairEvaluator
   private var workspace = Sieve.Workspace()
-  private var chromosome = ChromosomeCache()
+  private var cursor = Exclusion.Cursor()
   /// Traits excluded for the current variant, ascending.
   private var excluded: [Int32] = []
-  /// Features whose window holds the current variant.
-  private var nearby: [Int32] = []
-  private var lastNearby: [Int32] = []
   private var candidates: [Int32] = []
   /// (variant, trait) packed so that one sort puts rows in order.
   private var survivors: [UInt64] = []
@@ -115,12 +88,9 @@ final class TransWorker {
   private var rows: [PairRow] = []
   private var loaded: Int?
   private(set) var histogram = [Int](repeating: 0, count: PValueBins.count)
-  private(set) var best: [BestPair?]
-  /// |r|/r* of `best`, by trait; at most 1, so that every hit passes.
-  private var traitFloors: [Float]
-  /// The least that is of interest in one row: by fp32 column, or times the scale by integer slot.
+  private(set) var bests: TraitBests
+  /// The least share of r* that is of interest in one row, by fp32 column; at most 1, so that every hit passes.
   private var rowFloors: [Float]
-  private var reach: [Float]
   /// Variants seen so far: floors of few variants are low.
   private var seen = 0
 
@@ -133,10 +103,8 @@ final class TransWorker {
       traits: plan.traits, residualiser: plan.prepared.residualiser,
       alternative: plan.scan.options.alternative)
     let count = plan.scan.reportsBest ? plan.traits.count : 0
-    best = Array(repeating: nil, count: count)
-    traitFloors = [Float](repeating: 0, count: count)
+    bests = TraitBests(count: count)
     rowFloors = [Float](repeating: 1, count: count)
-    reach = plan.scan.reportsBest ? plan.sieve.integer?.traits.scale ?? [] : []
   }
 
   func process(_ block: GenotypeBlock, fractionRead: Double) -> TransBlock {
@@ -169,8 +137,9 @@ final class TransWorker {
 
   /// The common path: survivors of all pairs first, then variant by variant in fp64.
   private func scanHits(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
+    plan.sieve.encode(panel, &workspace)
     plan.sieve.survivors(
-      of: panel, skip: collinear, &workspace, counts: &out.batch.counts, into: &survivors)
+      0..<panel.count, of: panel, skip: collinear, &workspace, counts: &out.batch.counts, into: &survivors)
     var position = 0
     for v in 0..<panel.count where !collinear.contains(v) {
       candidates.removeAll(keepingCapacity: true)
@@ -188,18 +157,14 @@ final class TransWorker {
   private func scanBests(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
     guard let integer = plan.sieve.integer else { return }
     out.batch.counts.integerPairs += (panel.count - collinear.count) * plan.traits.count
-    _ = integer.encode(panel, workspace.block, &workspace.integer)
-    let width = Int(integer.instructions.shape.width)
+    plan.sieve.encode(panel, &workspace)
     var start = 0
     while start < panel.count {
-      // As many as were seen before: as good as the floors are.
-      let variants = start..<min(panel.count, start + max(width, seen / width * width))
-      for (slot, trait) in integer.traits.order.enumerated() where trait >= 0 {
-        reach[slot] = integer.traits.scale[slot] * max(1e-30, traitFloors[Int(trait)])
-      }
+      let variants = start..<min(panel.count, start + plan.sieve.group(after: seen))
       bestCandidates.removeAll(keepingCapacity: true)
       integer.collectBest(
-        variants: variants, skip: collinear, reach: reach,
+        variants: variants, skip: collinear,
+        reach: integer.traits.reach(floors: bests.floors.map { min(1, $0) }),
         excluded: { lanes in self.excludedSlots(lanes.clamped(to: variants), lanes.lowerBound, panel) },
         &workspace.integer, into: &bestCandidates)
       bestCandidates.sort { ($0.variant, $0.trait) < ($1.variant, $1.trait) }
@@ -311,34 +276,15 @@ final class TransWorker {
   // MARK: exclusion
 
   private func findExcluded(_ variant: Variant) {
-    guard let windows = plan.windows else { return }
-    windows.collect(
-      normalizedChromosome: chromosome(variant.chromosome), position: variant.position, into: &nearby)
-    // Windows change rarely along a chromosome.
-    guard nearby != lastNearby else { return }
-    swap(&lastNearby, &nearby)
+    guard cursor.move(to: variant, plan.exclusion) else { return }
     excluded.removeAll(keepingCapacity: true)
-    if plan.scan.exclusion.radius != nil {
-      for feature in lastNearby {
-        let trait = plan.traitOfFeature[Int(feature)]
-        if trait >= 0 { excluded.append(trait) }
-      }
+    for feature in cursor.features {
+      let trait = plan.traitOfFeature[Int(feature)]
+      if trait >= 0 { excluded.append(trait) }
     }
-    guard !plan.crossMappable.isEmpty else { return }
-    let before = excluded.count
-    for feature in lastNearby { excluded += plan.crossMappable[feature] ?? [] }
-    if excluded.count > before { excluded = Set(excluded).sorted() }
   }
 
-  /// Both lists ascend.
-  private func removeExcluded() {
-    guard !excluded.isEmpty, !candidates.isEmpty else { return }
-    var position = 0
-    candidates.removeAll { trait in
-      while position < excluded.count, excluded[position] < trait { position += 1 }
-      return position < excluded.count && excluded[position] == trait
-    }
-  }
+  private func removeExcluded() { remove(excluded, from: &candidates) }
 
   // MARK: sample, histogram, bests
 
@@ -399,7 +345,7 @@ final class TransWorker {
     let reached = max(0, (largest - slack) / length) * (1 - 1e-6)
     let floor = largest.isFinite ? Float(min(1, plan.floors.variantFloor(reached: reached))) : 0
     for (column, trait) in plan.sieve.float.order.enumerated() {
-      rowFloors[column] = min(floor, traitFloors[Int(trait)])
+      rowFloors[column] = min(floor, bests.floors[Int(trait)])
     }
   }
 
@@ -409,16 +355,9 @@ final class TransWorker {
       let candidate = BestPair(variant: tested, row: row)
       if ofVariant.map({ candidate.isBetter(than: $0) }) ?? true { ofVariant = candidate }
       let trait = Int(plan.traitOfFeature[row.feature])
-      if let known = best[trait], !candidate.isBetter(than: known) { continue }
-      best[trait] = candidate
-      let criticalR = plan.sieve.criticalR[Int(plan.traits.patternOf[trait])]
-      let reached =
-        switch plan.scan.options.alternative {
-        case .twoSided: row.r2.squareRoot()
-        case .greater: row.t > 0 ? row.r2.squareRoot() : 0
-        case .less: row.t < 0 ? row.r2.squareRoot() : 0
-        }
-      traitFloors[trait] = Float(min(1, reached / criticalR * (1 - 1e-6)))
+      bests.offer(
+        candidate, trait: trait, criticalR: plan.sieve.criticalR[Int(plan.traits.patternOf[trait])],
+        alternative: plan.scan.options.alternative)
     }
     guard let pair = ofVariant else { return }
     var row = pair.row

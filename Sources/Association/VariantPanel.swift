@@ -78,12 +78,7 @@ struct VariantPanel {
     let mean = variants[k].summary.mean
     switch block.dosages {
     case .hardCalls(let codes):
-      codes.withUnsafeBufferPointer { codes in
-        for i in 0..<n {
-          let code = codes[base + i]
-          out[i] = code == 3 ? 0 : Double(code) - mean
-        }
-      }
+      codes.withUnsafeBufferPointer { sk_center_codes($0.baseAddress! + base, mean, Int64(n), out) }
     case .fractional(let values):
       values.withUnsafeBufferPointer { sk_center_dosages($0.baseAddress! + base, mean, Int64(n), out) }
     }

@@ -10,9 +10,9 @@ public struct Study: Sendable {
   public let genotypes: any GenotypeSource
   /// For each analysed sample its index in `genotypes.sampleIDs`.
   public let genotypeSamples: [Int]
-  public let features: [Feature]
+  public private(set) var features: [Feature]
   /// samples × features; NaN is missing.
-  public let phenotypes: Matrix
+  public private(set) var phenotypes: Matrix
   public let covariateNames: [String]
   /// samples × covariates, without the intercept; complete.
   public let covariates: Matrix
@@ -112,6 +112,17 @@ public struct Study: Sendable {
     self.drops = drops + phenotypes.drops
     self.alignment = alignment
     if requiringSharedChromosome { try Self.checkChromosomes(genotypes, phenotypes, chromosomeRemedy) }
+  }
+
+  /// The same samples, genotypes and covariates with other traits.
+  ///
+  /// - Parameter phenotypes: samples in canonical order × features; NaN is missing.
+  public func replacing(features: [Feature], phenotypes: Matrix) -> Study {
+    precondition(phenotypes.rows == sampleCount && phenotypes.columns == features.count)
+    var study = self
+    study.features = features
+    study.phenotypes = phenotypes
+    return study
   }
 
   private static func checkChromosomes(

@@ -38,6 +38,25 @@ struct Manifest: Encodable {
     var sampledTests: Int
   }
 
+  /// How pairs were screened; absent where every pair is computed.
+  struct Screen: Encodable {
+    /// Pairs decided by products of integers, and by fp32 products.
+    var integerPairs: Int
+    var fp32Pairs: Int
+    /// Share of them that had to be recomputed in fp64, and share of those that were reported.
+    var survivorRate: Double
+    var hitsAmongSurvivors: Double
+
+    init?(_ counts: ScanCounts) {
+      let pairs = counts.integerPairs + counts.floatPairs
+      guard pairs > 0 else { return nil }
+      integerPairs = counts.integerPairs
+      fp32Pairs = counts.floatPairs
+      survivorRate = Double(counts.survivors) / Double(pairs)
+      hitsAmongSurvivors = counts.survivors > 0 ? Double(counts.rows) / Double(counts.survivors) : 0
+    }
+  }
+
   var schema = 1
   var program = "swiftqtl"
   var version = swiftQTLVersion
@@ -50,6 +69,7 @@ struct Manifest: Encodable {
   var threshold: Double?
   var seed: UInt64
   var backend: String
+  var screen: Screen?
   var blas: String
   var blasCore: String
   var threads: Int
@@ -79,6 +99,7 @@ struct Manifest: Encodable {
     self.threshold = threshold
     seed = run.seed
     backend = summary.backend
+    screen = Screen(c)
     blas = BLAS.configuration
     blasCore = BLAS.coreName
     threads = run.workers

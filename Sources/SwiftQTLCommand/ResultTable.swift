@@ -57,9 +57,9 @@ struct ResultTable: Sendable {
     }
   }
 
-  func headerLine(adding column: String? = nil) -> [UInt8] {
-    Array(
-      (header.split(separator: " ") + (column.map { [Substring($0)] } ?? [])).joined(separator: "\t").utf8)
+  /// - Parameter columns: further ones, separated by blanks.
+  func headerLine(adding columns: String = "") -> [UInt8] {
+    Array((header.split(separator: " ") + columns.split(separator: " ")).joined(separator: "\t").utf8)
       + [0x0A]
   }
 

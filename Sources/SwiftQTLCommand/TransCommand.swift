@@ -40,7 +40,31 @@ struct PairOptions: ParsableArguments {
       valueName: "kind"))
   var histogram = HistogramChoice.sample
 
+  @Option(
+    help: ArgumentHelp(
+      "Permuted copies of each phenotype: their smallest p over all tests give it an empirical p and a threshold.",
+      valueName: "n"))
+  var permutations: Int?
+
+  @Option(
+    help: ArgumentHelp("Error rate of a phenotype that its threshold stands for.", valueName: "share"))
+  var permutationLevel = 0.05
+
   func validate() throws {
+    if let permutations {
+      guard permutations > 0, permutations <= 1_000_000 else {
+        throw ValidationError("--permutations must lie between 1 and 1000000.")
+      }
+      guard permutationLevel > 0, permutationLevel < 1 else {
+        throw ValidationError("--permutation-level must lie between 0 and 1.")
+      }
+      let least = Int((1 / permutationLevel).rounded(.up)) - 1
+      guard permutations >= least else {
+        throw ValidationError(
+          "--permutations \(permutations) are too few for a threshold at \(permutationLevel): give at least \(least)."
+        )
+      }
+    }
     if let pvalThreshold {
       guard pvalThreshold > 0, pvalThreshold <= 1 else {
         throw ValidationError("--pval-threshold must be above 0 and at most 1.")
@@ -57,7 +81,8 @@ struct TransCommand: ParsableCommand {
     abstract: "Test all variants against all phenotypes and report the pairs with small p.",
     discussion: """
       Writes OUT.trans.tsv.gz (pairs by variant, then phenotype; q is Benjamini-Hochberg's over all tests performed), with --best \
-      OUT.trans_best_by_variant.tsv.gz and OUT.trans_best_by_phenotype.tsv.gz, and OUT.trans_qq.tsv (quantiles of a sample of all p).
+      OUT.trans_best_by_variant.tsv.gz and OUT.trans_best_by_phenotype.tsv.gz, with --permutations \
+      OUT.trans_permutations.tsv.gz, and OUT.trans_qq.tsv (quantiles of a sample of all p).
 
       EXAMPLE
         swiftqtl trans --genotypes study --phenotypes expression.bed.gz \\
@@ -119,7 +144,7 @@ private struct TransRun {
       ? try files.open(out + ".trans_best_by_variant.tsv.gz", compression: run.compression) : nil
     let inputs = try Manifest.inputs(
       command.input.files(of: study) + [command.pairs.excludePairs].compactMap(\.self))
-    try hits.append(bytes: table.headerLine(adding: spool == nil ? nil : "q"))
+    try hits.append(bytes: table.headerLine(adding: spool == nil ? "" : "q"))
     try byVariant?.append(bytes: table.headerLine())
 
     let (table, progress) = (self.table, self.progress)
@@ -138,11 +163,13 @@ private struct TransRun {
     if let spool { try Self.complete(hits, from: spool, testCount: summary.counts.tests) }
     try drops.append(summary.drops)
     if command.pairs.best { try writeBestByPhenotype(summary) }
+    if let permutations = command.pairs.permutations { try permute(scan, permutations) }
     try writeQuantiles(summary)
 
     let outputs =
       [".trans.tsv.gz", ".drops.tsv.gz", ".manifest.json", ".trans_qq.tsv"]
       + (command.pairs.best ? [".trans_best_by_variant.tsv.gz", ".trans_best_by_phenotype.tsv.gz"] : [])
+      + (command.pairs.permutations == nil ? [] : [".trans_permutations.tsv.gz"])
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: run, outputs: outputs.map { out + $0 },
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
@@ -199,6 +226,33 @@ private struct TransRun {
     var buffer = RowBuffer()
     for row in summary.bestRows {
       table.append(row, table.text(of: summary.bestVariants[row.variant]), to: &buffer)
+      buffer.appendNewline()
+    }
+    try writer.append(buffer)
+  }
+
+  /// The lead pair of each phenotype, and what permutations make of it.
+  private func permute(_ scan: TransScan, _ permutations: Int) throws {
+    let writer = try files.open(
+      out + ".trans_permutations.tsv.gz", compression: command.resources.compression)
+    let level = command.pairs.permutationLevel
+    progress.note("\(permutations) permutations of every phenotype")
+    let results = try TransPermutations(scan, permutations: permutations).run(
+      in: study, execution: command.resources.execution
+    ) { [progress] share in progress.advance(tests: 0, rows: 0, fraction: share) }
+    progress.finish()
+    try writer.append(bytes: table.headerLine(adding: "n_permutations pval_permutation pval_threshold"))
+    var buffer = RowBuffer()
+    for result in results {
+      table.append(result.row, table.text(of: result.variant), to: &buffer)
+      buffer.appendTab()
+      buffer.append(number: result.minimalLogP.count)
+      buffer.append(number: result.empiricalP)
+      if let threshold = result.logThreshold(level) {
+        buffer.append(logP: threshold)
+      } else {
+        buffer.append("NA")
+      }
       buffer.appendNewline()
     }
     try writer.append(buffer)

@@ -28,7 +28,7 @@ import Testing
     #expect(panel == expected.flatMap(\.self))
 
     // Any columns, in any order, with any number of neighbours.
-    for width in [1, 3, 7, 8, 9, 16, 20] {
+    for width in [1, 2, 3, 4, 5, 6, 7, 16, 20] {
       let columns = (0..<width).map { _ in Int32.random(in: 0..<Int32(count), using: &generator) }
       var out = [Double](repeating: 0, count: width)
       sk_products(x, y, columns, Int64(width), Int64(n), &out)
@@ -36,16 +36,17 @@ import Testing
     }
   }
 
-  @Test(arguments: [1, 7, 8, 31, 32, 33, 100]) func combinationsAreThoseOfTheEmulation(n: Int) {
+  @Test(arguments: [1, 7, 8, 9, 15, 16, 31, 32, 33, 41, 100]) func combinationsAreThoseOfTheEmulation(n: Int)
+  {
     var generator = SplitMix64(UInt64(1000 + n))
     for rank in [0, 1, 5] {
-      let x = Self.numbers(2 * n, &generator)
+      let x = Self.numbers(3 * n, &generator)
       let q = Self.numbers(rank * n, &generator)
-      let c = Self.numbers(2 * rank, &generator)
+      let c = Self.numbers(3 * rank, &generator)
       var out = x
-      sk_subtract_combination(&out, 2, q, Int64(rank), c, Int64(n))
+      sk_subtract_combination(&out, 3, q, Int64(rank), c, Int64(n))
       var expected = x
-      for i in 0..<2 {
+      for i in 0..<3 {
         for k in 0..<n {
           for l in 0..<rank { expected[i * n + k] -= q[l * n + k] * c[l + rank * i] }
         }
@@ -95,6 +96,9 @@ import Testing
       var panel = [Float](repeating: 0, count: n)
       sk_expand_codes(codes, [0.5, -1, 7, 0], Int64(n), &panel)
       #expect(panel == codes.map { [0.5, -1, 7, 0][Int($0)] })
+      var centered = [Double](repeating: 0, count: n)
+      sk_center_codes(codes, 0.3, Int64(n), &centered)
+      #expect(centered == codes.map { $0 == 3 ? 0 : Double($0) - 0.3 })
     }
   }
 }

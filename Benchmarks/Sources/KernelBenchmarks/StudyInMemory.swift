@@ -28,9 +28,11 @@ struct StudyInMemory {
   }
 
   /// CPU seconds of a trans scan without hits on one worker, from the first block of genotypes to the end.
-  func transLoop() throws -> Double {
+  func transLoop(_ backend: ScanBackend, _ instructions: InstructionSet? = nil) throws -> Double {
     let scan = TransScan(threshold: 1e-300, exclusion: .none, options: ScanOptions(filter: .off))
-    let summary = try scan.run(in: study, execution: Execution(workers: 1), render: { _ in }, emit: { _ in })
+    let summary = try scan.run(
+      in: study, execution: Execution(workers: 1, backend: backend, instructions: instructions),
+      render: { _ in }, emit: { _ in })
     let seconds = Clock.cpu() - genotypes.passStarted
     guard summary.counts.survivors == 0 else {
       fail("\(summary.counts.survivors) pairs survive at p = 1e-300")

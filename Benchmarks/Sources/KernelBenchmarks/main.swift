@@ -15,33 +15,38 @@ func products() -> Gemm.Shape {
   }
 }
 
-/// The trans scan's loop against sgemm at its best, in turns.
+/// The trans scan's loop by each back end, in turns with sgemm at its best.
 ///
 /// Two scans differ in nothing but the number of traits: the difference of their times is that of the tiles and their comparison alone.
 /// What a block costs whatever the traits (packing, Q'g, the sample of tests) is in "whole loop" only.
-func tileLoop(_ best: Gemm.Shape) throws {
+func tileLoop(_ best: Gemm.Shape, peak: Double) throws {
   let (variants, few, many) = (8_192, 1_024, 5_120)
   let small = try StudyInMemory(samples: samples, variants: variants, traits: few, covariates: 20)
   let large = try StudyInMemory(samples: samples, variants: variants, traits: many, covariates: 20)
   let sgemm = Gemm.probe(best)
-  _ = (sgemm(), try small.transLoop(), try large.transLoop())
-  let flops = { (traits: Int) in 2e-9 * Double(samples) * Double(variants) * Double(traits) }
-  var (yardstick, tiles, whole, shares) = ([Double](), [Double](), [Double](), [Double]())
-  for _ in 0..<repetitions {
-    let rate = sgemm()
-    let (a, b) = (try small.transLoop(), try large.transLoop())
-    yardstick.append(rate)
-    tiles.append(flops(many - few) / (b - a))
-    whole.append(flops(many) / b)
-    shares.append(100 * tiles[tiles.count - 1] / rate)
-  }
+  let work = { (traits: Int) in 2e-9 * Double(samples) * Double(variants) * Double(traits) }
   header(
-    "one core, \(samples) samples × \(variants) variants", "GFLOP/s: median (range)", "% of sgemm's best")
-  row("sgemm, \(best.traits) × \(best.variants)", spread(yardstick, 1), "100")
-  row("tiles with comparison", spread(tiles, 1), spread(shares, 1))
-  row(
-    "whole loop, \(many) traits", spread(whole, 1),
-    fixed(100 * median(whole) / median(yardstick), 1))
+    "one core, \(samples) samples × \(variants) variants",
+    "tiles with comparison, 10⁹ operations/s: median (range)",
+    "whole loop, \(many) traits", "tiles, % of sgemm's best", "tiles, % of the integer peak")
+  var yardstick: [Double] = []
+  for backend in [ScanBackend.blas, .integer] {
+    _ = (sgemm(), try small.transLoop(backend), try large.transLoop(backend))
+    var (tiles, whole, shares) = ([Double](), [Double](), [Double]())
+    for _ in 0..<repetitions {
+      let rate = sgemm()
+      let (a, b) = (try small.transLoop(backend), try large.transLoop(backend))
+      yardstick.append(rate)
+      tiles.append(work(many - few) / (b - a))
+      whole.append(work(many) / b)
+      shares.append(100 * tiles[tiles.count - 1] / rate)
+    }
+    row(
+      backend == .blas ? "fp32" : "integers, \(InstructionSet.fastest.rawValue)", spread(tiles, 1),
+      spread(whole, 1), spread(shares, 1),
+      backend == .blas || peak == 0 ? "" : fixed(100 * median(tiles) / peak, 1))
+  }
+  row("sgemm, \(best.traits) × \(best.variants)", spread(yardstick, 1), "", "100", "")
 }
 
 /// Rows in fp64: residual of the variant, product, t, p.
@@ -79,7 +84,11 @@ func decoding(_ path: String, _ field: DosageField?) throws {
 
 do {
   print("OpenBLAS: \(Gemm.configuration); core \(Gemm.core)")
-  try tileLoop(products())
+  let shape = products()
+  let kernels = IntegerKernels(repetitions: repetitions, sgemm: Gemm.probe(shape, seconds: 1)())
+  let peak = kernels.run()
+  kernels.packing(samples: samples)
+  try tileLoop(shape, peak: peak)
   try exactRows()
   header("decoding", "samples", "variants", "10³ variants/s: median (range)", "10⁶ genotypes/s", "cores busy")
   if let path = option("--plink") { try decoding(path, nil) }

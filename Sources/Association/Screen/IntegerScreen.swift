@@ -126,7 +126,9 @@ struct IntegerScreen: Sendable {
   ///
   /// Large codes lose less of imputed and fractional dosages; small ones let sums stay in 16 bits for longer where that is how the
   /// instruction works. The smallest with which at most 5·10⁻⁴ more of all pairs survive costs the least, within 2 %.
-  private func chooseLevel(_ panel: VariantPanel, _ variants: Range<Int>, _ block: ResidualLengths.Block) -> Int {
+  private func chooseLevel(_ panel: VariantPanel, _ variants: Range<Int>, _ block: ResidualLengths.Block)
+    -> Int
+  {
     let most = instructions.largestGenotypeCode / 2
     guard instructions.shape.sums_in_16_bits != 0 else { return most }
     var isFractional = false
@@ -224,14 +226,18 @@ struct IntegerScreen: Sendable {
   /// Appends the pairs of the encoded block that may reach |r| ≥ r*·floor, as variant << 32 | trait.
   ///
   /// - Parameters:
+  ///   - variants: from the first of a panel.
   ///   - skip: variants that are not tested.
   ///   - reach: s·floor by slot; nil for a floor of 1.
   func collect(
-    count: Int, skip: Set<Int>, reach: [Float]?, _ w: inout Workspace, into survivors: inout [UInt64]
+    variants: Range<Int>, skip: Set<Int>, reach: [Float]?, _ w: inout Workspace,
+    into survivors: inout [UInt64]
   ) {
-    run(variants: 0..<count, reach: reach, tracksBest: false, excluded: { _ in [] }, &w) { v, slot, _ in
+    run(variants: variants, reach: reach, tracksBest: false, excludedOf: [], &w) { v, slot, _ in
       let trait = traits.order[slot]
-      if trait >= 0, v < count, !skip.contains(v) { survivors.append(UInt64(v) << 32 | UInt64(trait)) }
+      if trait >= 0, variants.contains(v), !skip.contains(v) {
+        survivors.append(UInt64(v) << 32 | UInt64(trait))
+      }
     }
   }
 
@@ -245,13 +251,11 @@ struct IntegerScreen: Sendable {
     _ w: inout Workspace, into candidates: inout [Candidate]
   ) {
     let first = candidates.count
-    if variants.lowerBound == 0 {
-      grow(&w.best, (variants.upperBound + width - 1) / width * width)
-    }
     grow(&w.best, w.error.count)
     for v in variants { w.best[v] = 0 }
     var slots: [Int] = []
-    run(variants: variants, reach: reach, tracksBest: true, excluded: excluded, &w) { v, slot, upper in
+    let excludedOf = panels(variants).map { excluded($0 * width..<($0 + 1) * width) }
+    run(variants: variants, reach: reach, tracksBest: true, excludedOf: excludedOf, &w) { v, slot, upper in
       let trait = traits.order[slot]
       if trait >= 0, variants.contains(v), !skip.contains(v) {
         candidates.append(Candidate(variant: Int32(v), trait: trait, upper: upper))
@@ -273,8 +277,13 @@ struct IntegerScreen: Sendable {
     candidates.removeSubrange(kept...)
   }
 
+  private func panels(_ variants: Range<Int>) -> Range<Int> {
+    variants.lowerBound / width..<(variants.upperBound + width - 1) / width
+  }
+
+  /// - Parameter excludedOf: of each panel the pairs that count as zero; may be empty.
   private func run(
-    variants: Range<Int>, reach: [Float]?, tracksBest: Bool, excluded: (Range<Int>) -> [UInt64],
+    variants: Range<Int>, reach: [Float]?, tracksBest: Bool, excludedOf: [[UInt64]],
     _ w: inout Workspace, visit: (_ variant: Int, _ slot: Int, _ upper: Float) -> Void
   ) {
     let width = width
@@ -283,13 +292,12 @@ struct IntegerScreen: Sendable {
     grow(&w.sums, passTiles * perTile)
     grow(&w.found, passTiles * perTile)
     if tracksBest { grow(&w.upper, passTiles * perTile) }
-    let panels = variants.lowerBound / width..<(variants.upperBound + width - 1) / width
-    let excludedOf = panels.map { excluded($0 * width..<($0 + 1) * width) }
+    let panels = panels(variants)
     traits.withTraits(reach: reach) { traits in
       for tile in stride(from: 0, to: self.traits.tiles, by: passTiles) {
         let end = min(tile + passTiles, self.traits.tiles)
         for p in panels {
-          let pairs = excludedOf[p - panels.lowerBound]
+          let pairs = excludedOf.isEmpty ? [] : excludedOf[p - panels.lowerBound]
           let count = w.panels.withUnsafeBufferPointer { codes in
             w.lower.withUnsafeBufferPointer { lower in
               w.error.withUnsafeBufferPointer { error in

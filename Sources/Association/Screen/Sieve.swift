@@ -55,7 +55,8 @@ struct Sieve: Sendable {
       max(
         1e-30,
         StudentT.criticalCorrelation(
-          logP: logThreshold, degreesOfFreedom: Double(max(1, pattern.degreesOfFreedom)), oneSided: isOneSided))
+          logP: logThreshold, degreesOfFreedom: Double(max(1, pattern.degreesOfFreedom)), oneSided: isOneSided
+        ))
     }
     lengths = ResidualLengths(
       traits: traits, residualiser: residualiser,
@@ -163,6 +164,8 @@ struct Sieve: Sendable {
     var block = ResidualLengths.Block()
     var float = FloatScreen.Workspace()
     var integer = IntegerScreen.Workspace()
+    /// Whether the encoded panel goes to fp32 with all traits.
+    fileprivate var isFloatOnly = false
   }
 
   /// Makes the bounds of a panel; returns the variants in the span of the covariates. See ``ResidualLengths``.
@@ -170,32 +173,48 @@ struct Sieve: Sendable {
     lengths.prepare(panel, &w.block, exactLength: exactLength)
   }
 
-  /// All pairs of the prepared panel that may have |r| ≥ r*, as variant << 32 | trait, ascending.
+  /// Codes the prepared panel, and decides whether integers resolve its dosages.
+  func encode(_ panel: VariantPanel, _ w: inout Workspace) {
+    w.isFloatOnly = integer == nil
+    guard let integer else { return }
+    let cost = integer.encode(panel, w.block, &w.integer)
+    let floatCost = integer.instructions.floatCost + TraitCodes.survivorCost * integer.leastSurvival
+    w.isFloatOnly = adapts && cost > floatCost
+  }
+
+  /// Variants to screen with the same floors when `seen` were before: the floors are as good as those are many.
+  func group(after seen: Int) -> Int {
+    let width = integer.map { Int($0.instructions.shape.width) } ?? 16
+    return max(width, seen / width * width)
+  }
+
+  /// Pairs of the encoded panel that may have |r| ≥ r*·floor, as variant << 32 | trait, ascending.
+  ///
+  /// - Parameters:
+  ///   - variants: its start is a multiple of the kernel's width, as with ``group(after:)``.
+  ///   - skip: variants that are not tested.
+  ///   - floors: by trait; nil for 1.
   func survivors(
-    of panel: VariantPanel, skip: Set<Int>, _ w: inout Workspace, counts: inout ScanCounts,
-    into survivors: inout [UInt64]
+    _ variants: Range<Int>, of panel: VariantPanel, skip: Set<Int>, floors: [Float]? = nil,
+    _ w: inout Workspace, counts: inout ScanCounts, into survivors: inout [UInt64]
   ) {
     survivors.removeAll(keepingCapacity: true)
-    let variants = panel.count - skip.count
-    var float = float
-    if let integer {
-      let cost = integer.encode(panel, w.block, &w.integer)
-      let floatCost = integer.instructions.floatCost + TraitCodes.survivorCost * integer.leastSurvival
-      if adapts, cost > floatCost {
-        float = allFloat.value
-      } else {
-        integer.collect(count: panel.count, skip: skip, reach: nil, &w.integer, into: &survivors)
-        counts.integerPairs += variants * (traits.count - float.count)
-      }
+    let tested = variants.count - skip.count { variants.contains($0) }
+    let float = w.isFloatOnly && integer != nil ? allFloat.value : float
+    if let integer, !w.isFloatOnly {
+      let reach = floors.map { integer.traits.reach(floors: $0) }
+      integer.collect(variants: variants, skip: skip, reach: reach, &w.integer, into: &survivors)
+      counts.integerPairs += tested * (traits.count - float.count)
     }
     if float.count > 0 {
-      counts.floatPairs += variants * float.count
+      counts.floatPairs += tested * float.count
       let order = float.order
+      let columnFloors = floors.map { floors in order.map { floors[Int($0)] } }
       float.forEachRow(
-        variants: 0..<panel.count, tileTraits: FloatScreen.tileTraits, w.block, &w.float
+        variants: variants, tileTraits: FloatScreen.tileTraits, w.block, &w.float
       ) { v, columns, c, own in
         guard !skip.contains(v) else { return }
-        let found = float.collect(variant: v, columns: columns, c, floors: nil, w.block, &own)
+        let found = float.collect(variant: v, columns: columns, c, floors: columnFloors, w.block, &own)
         for k in 0..<found {
           survivors.append(UInt64(v) << 32 | UInt64(order[columns.lowerBound + Int(own.found[k])]))
         }

@@ -89,7 +89,8 @@ struct TraitCodes: Sendable {
                 shared.scale[slot] = Float(plan.scale)
               }
               var part = Tile()
-              Self.place(codes, groups, width, shared.low! + tile * groups * width * 4, &part.group, &part.high)
+              Self.place(
+                codes, groups, width, shared.low! + tile * groups * width * 4, &part.group, &part.high)
               if !part.group.isEmpty { own.append((tile, part)) }
             }
             parts.withLock { for (tile, part) in own { $0[tile] = part } }
@@ -145,6 +146,15 @@ struct TraitCodes: Sendable {
   /// The code over 254, to the nearest: what is left fits ±127.
   private static func highDigit(_ code: Int) -> Int {
     code > 127 ? (code + 126) / 254 : code < -127 ? (code - 126) / 254 : 0
+  }
+
+  /// s·floor by slot.
+  ///
+  /// - Parameter floors: by trait of the panel; 0 counts as a little more, so that infinite bounds stay infinite.
+  func reach(floors: [Float]) -> [Float] {
+    order.indices.map { slot in
+      order[slot] < 0 ? scale[slot] : scale[slot] * max(1e-30, floors[Int(order[slot])])
+    }
   }
 
   /// Lends everything to C; `reach` replaces the scales when floors are in force.
@@ -206,11 +216,9 @@ struct TraitCodes: Sendable {
     if best.cost > 1.05 {
       let all = candidate(.infinity, outliers: y.count, work: 2.02)
       if all.cost < best.cost { best = all }
-      scratch.removeAll(keepingCapacity: true)
-      for value in y { scratch.append(abs(value)) }
-      scratch.sort(by: >)
+      largestMagnitudes(y, y.count / 16, into: &scratch)
       var k = 1
-      while k <= y.count / 16, scratch[k] > 0 {
+      while k < scratch.count, scratch[k] > 0 {
         // Each outlier is in a group of its own, and a tile unites the groups of its traits.
         let work = 1 + min(1, Double(4 * k * traitsPerTile) / n)
         let some = candidate(127 / scratch[k], outliers: k, work: work)
@@ -219,5 +227,17 @@ struct TraitCodes: Sendable {
       }
     }
     return best.cost < limit ? best : nil
+  }
+
+  /// Into `out` about the `count` largest |y| and no others, descending: what lies above a quantile of a sample of them.
+  private static func largestMagnitudes(_ y: UnsafeBufferPointer<Double>, _ count: Int, into out: inout [Double]) {
+    let stride = max(1, y.count / 1024)
+    out.removeAll(keepingCapacity: true)
+    for i in Swift.stride(from: 0, to: y.count, by: stride) { out.append(abs(y[i])) }
+    out.sort(by: >)
+    let least = out[min(out.count - 1, count / stride + 1)]
+    out.removeAll(keepingCapacity: true)
+    for value in y where abs(value) >= least { out.append(abs(value)) }
+    out.sort(by: >)
   }
 }

@@ -38,6 +38,9 @@ double sk_centered_squares(const float *x, double mean, int64_t n);
 // out[k] = x[k] − mean, 0 where missing.
 void sk_center_dosages(const float *x, double mean, int64_t n, double *out);
 
+// The same of hard calls: 0, 1, 2 copies, 3 missing.
+void sk_center_codes(const uint8_t *codes, double mean, int64_t n, double *out);
+
 #ifdef __cplusplus
 }
 #endif
