@@ -90,8 +90,16 @@ import Testing
       let traits = prepared.traits
       var survivors: [UInt64] = []
       integer.collect(
-        count: panel.count, skip: Set(collinear), reach: nil, &workspace.integer, into: &survivors)
+        variants: 0..<panel.count, skip: Set(collinear), reach: nil, &workspace.integer, into: &survivors)
       let kept = Set(survivors)
+      // With floors, of all panels but the first where there are more.
+      let floors = (0..<traits.count).map { [0, 0.3, 1, 2.5][$0 % 4] as Float }
+      let start = panel.count > Int(instructions.shape.width) ? Int(instructions.shape.width) : 0
+      survivors = []
+      integer.collect(
+        variants: start..<panel.count, skip: Set(collinear), reach: integer.traits.reach(floors: floors),
+        &workspace.integer, into: &survivors)
+      let keptByFloors = Set(survivors)
       let reflections = traits.patterns.map { pattern -> Reflections in
         let missing = Set(pattern.missing.map { Int($0) })
         return Reflections(covariates: small.covariates, rows: (0..<n).filter { !missing.contains($0) })
@@ -135,8 +143,14 @@ import Testing
             )
           }
           let pattern = Int(traits.patternOf[Int(trait)])
-          let isHit = abs(product) >= Extended(sieve.criticalR[pattern]) * lengths[pattern]
-          if isHit, lengths[pattern] > 0, !kept.contains(UInt64(v) << 32 | UInt64(trait)) { report.lost += 1 }
+          let (least, pair) = (
+            Extended(sieve.criticalR[pattern]) * lengths[pattern], UInt64(v) << 32 | UInt64(trait)
+          )
+          guard least > 0 else { continue }
+          if abs(product) >= least, !kept.contains(pair) { report.lost += 1 }
+          if v >= start, abs(product) >= Extended(floors[Int(trait)]) * least, !keptByFloors.contains(pair) {
+            report.lost += 1
+          }
         }
       }
       return report
