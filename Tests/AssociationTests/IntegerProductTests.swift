@@ -484,8 +484,11 @@ import Testing
         }
       }
     }
-    // All codes at the limit, or a sum that no step of one can undo.
-    var codes = [Int16](repeating: 0, count: 3)
+    // A sum that no step of one can undo.
+    var codes = [Int16](repeating: 0, count: 5)
     #expect(sk_encode_trait([1, 1, 1], 3, 127, 127, &codes) == -1)
+    // The first that would move is at the limit.
+    #expect(sk_encode_trait([5.4, 1.3, 1.3, -4, -4], 5, 1, 5, &codes) > 0)
+    #expect(codes == [5, 2, 1, -4, -4])
   }
 }
