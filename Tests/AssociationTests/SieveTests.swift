@@ -6,7 +6,7 @@ import Testing
 
 @testable import Association
 
-/// The certificate: no product may be further from the truth than its slack, no length longer than the true one.
+/// The certificate of the fp32 screen: no product may be further from the truth than its slack, no length longer than the true one.
 @Suite struct SieveTests {
   /// Everything that the certificate is about, of one study.
   private struct Sifted {
@@ -22,7 +22,7 @@ import Testing
       prepared = try PreparedStudy(study, ScanOptions(filter: .off), workers: 1)
       sieve = Sieve(
         traits: prepared.traits, residualiser: prepared.residualiser, logThreshold: logP,
-        alternative: alternative)
+        alternative: alternative, backend: .blas)
       let stream = try study.genotypes.stream(
         GenotypeRequest(samples: study.genotypeSamples, blockSize: small.variants.count))
       panel = VariantPanel(block: try #require(try stream.nextChunk()).decode(), filter: .off)
@@ -40,7 +40,7 @@ import Testing
       let n = small.sampleCount
       let panel = panel
       let traits = prepared.traits
-      let (sieve, collinear) = (sieve, collinear)
+      let (screen, collinear) = (sieve.float, collinear)
       let centered = panel.columns.map { j -> [Extended] in
         let observed = small.dosages[j].filter { !$0.isNaN }.map { Extended($0) }
         let mean = observed.reduce(0, +) / Extended(observed.count)
@@ -55,19 +55,23 @@ import Testing
       }
       var (slack, length, wrong) = (0.0, 0.0, 0)
       for (v, e) in residuals.enumerated() where !collinear.contains(v) {
-        length = max(length, workspace.lengths[v].lower / Double(Reflections.squares(e[...]).squareRoot()))
+        length = max(
+          length, workspace.block.lengths[v].lower / Double(Reflections.squares(e[...]).squareRoot()))
       }
-      for tile in [sieve.count, 3] {
-        sieve.forEachRow(variants: 0..<panel.count, tileTraits: tile, &workspace) { v, columns, c, w in
+      let block = workspace.block
+      for tile in [screen.count, 3] {
+        screen.forEachRow(
+          variants: 0..<panel.count, tileTraits: tile, block, &workspace.float
+        ) { v, columns, c, w in
           guard !collinear.contains(v) else { return }
-          let found = sieve.collect(variant: v, columns: columns, c, floors: nil, &w)
+          let found = screen.collect(variant: v, columns: columns, c, floors: nil, block, &w)
           let kept = Set(w.found.prefix(found).map { Int($0) })
           for (k, column) in columns.enumerated() {
-            let trait = Int(sieve.order[column])
+            let trait = Int(screen.order[column])
             var product: Extended = 0
             for i in 0..<n { product += centered[v][i] * Extended(traits.unit[trait * n + i]) }
-            let exact = product / Extended(sieve.criticalR[column])
-            slack = max(slack, abs(Double(Extended(c[k]) - exact)) / w.lengths[v].slack)
+            let exact = product / Extended(screen.criticalR[column])
+            slack = max(slack, abs(Double(Extended(c[k]) - exact)) / screen.slack(block.lengths[v]))
             let needed = ofPattern[Int(traits.patternOf[trait])][v]
             if abs(exact) >= needed, needed > 0, !kept.contains(k) { wrong += 1 }
           }
@@ -175,10 +179,13 @@ import Testing
     shape.traits = 200
     shape.covariates = 5
     let small = SmallStudy(shape, seed: 7)
-    let (_, summary) = try TransScan(exclusion: .none).hits(in: small.study())
-    #expect(summary.counts.rows > 50)
-    #expect(summary.counts.survivors < 2 * summary.counts.rows)
-    #expect(summary.counts.tests == 100_000)
+    for backend in ScanBackend.allCases {
+      let (_, summary) = try TransScan(exclusion: .none).hits(
+        in: small.study(), execution: Execution(backend: backend))
+      #expect(summary.counts.rows > 50)
+      #expect(summary.counts.survivors < 2 * summary.counts.rows, "\(backend)")
+      #expect(summary.counts.tests == 100_000)
+    }
   }
 
   /// r = ±tolerance around 0: both ends of a cell may lie in the same bin with p = 1 between them.

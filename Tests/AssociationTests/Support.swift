@@ -1,9 +1,10 @@
-import Association
 import Distributions
 import Foundation
 import StudyData
 import TestSupport
 import Testing
+
+@testable import Association
 
 struct Pair: Hashable, Comparable, CustomStringConvertible {
   var variant: Int
@@ -45,6 +46,21 @@ extension ScanSummary {
       return plain
     }
   }
+}
+
+extension TransScan {
+  /// All hits in memory, by a chosen back end.
+  func hits(in study: Study, execution: Execution) throws -> (batches: [PairBatch], summary: ScanSummary) {
+    try collected { emit in try run(in: study, execution: execution, render: { $0 }, emit: emit) }
+  }
+}
+
+extension ScanOptions {
+  static let unfiltered = ScanOptions(filter: .off)
+}
+
+extension InstructionSet {
+  static var available: [InstructionSet] { allCases.filter(\.isAvailable) }
 }
 
 extension Fit {

@@ -230,7 +230,3 @@ import Testing
     #expect(error?.kind == .environment)
   }
 }
-
-extension ScanOptions {
-  static let unfiltered = ScanOptions(filter: .off)
-}

@@ -29,15 +29,15 @@ struct IntegerScreen: Sendable {
 
   /// One worker's block of variants as codes, and scratch.
   struct Workspace {
-    fileprivate var panels: [UInt8] = []
+    fileprivate(set) var panels: [UInt8] = []
     fileprivate var depth: [Int64] = []
     fileprivate var codes: [UInt8] = []
     /// s_v·r* of each incomplete pattern, of one variant.
     fileprivate var factor: [Float] = []
     /// u by row and variant, κ and d by variant.
-    fileprivate var lower: [Float] = []
-    fileprivate var error: [Float] = []
-    fileprivate var offset: [Float] = []
+    fileprivate(set) var lower: [Float] = []
+    fileprivate(set) var error: [Float] = []
+    fileprivate(set) var offset: [Float] = []
     fileprivate var sums: [Int32] = []
     fileprivate var found: [UInt64] = []
     fileprivate var upper: [Float] = []

@@ -28,10 +28,11 @@ struct TraitCodes: Sendable {
   let lengthRow: [Int32]
   let groups: Int
   let tiles: Int
-  private let low: [Int8]
-  private let highStart: [Int64]
-  private let highGroup: [Int32]
-  private let high: [Int8]
+  /// ŷ as `sk_traits` describes it.
+  let low: [Int8]
+  let highStart: [Int64]
+  let highGroup: [Int32]
+  let high: [Int8]
 
   var count: Int { order.count }
 
