@@ -155,10 +155,11 @@ struct PairEvaluator {
     var isExplicit = false
     if patternIndex > 0 {
       let pattern = traits.patterns[patternIndex]
-      if let left = pattern.residualSquaredNorm(
+      let left = pattern.residualSquaredNorm(
         residual, squaredNorm: squaredNorm, q: residualiser.q, sampleCount: n, rank: residualiser.rank,
         scratch: &scratch)
-      {
+      // Near a perfect fit 1 − r² needs the residual itself, and a length without the error of the deletion formula.
+      if let left, product * product < 0.89 * left {
         normSquared = left
       } else {
         isExplicit = true
@@ -191,8 +192,8 @@ struct PairEvaluator {
       // 1 − r² loses digits as r → 1; the residual itself does not.
       let scale = product / normSquared
       rest = traits.unit.withUnsafeBufferPointer { y in
-        let y = y.baseAddress! + trait * n
-        return residualSum(isExplicit ? explicitResidual : residual, y, scale, patternIndex)
+        sk_residual_sum(
+          isExplicit ? explicitResidual : residual, y.baseAddress! + trait * n, scale, Int64(n))
       }
       explained = 1 - min(1, rest)
     }
@@ -218,19 +219,5 @@ struct PairEvaluator {
           degreesOfFreedom: nu, logP: logP, r2: r * r, n: observed, isPerfectFit: isPerfectFit))
     }
     return true
-  }
-
-  /// ‖ỹ − s·e_p‖² over the observed samples. With missing samples e_p differs from e on them and in span(Q); then it is formed.
-  private func residualSum(
-    _ e: [Double], _ y: UnsafePointer<Double>, _ scale: Double, _ pattern: Int
-  ) -> Double {
-    let n = traits.sampleCount
-    guard pattern > 0 else { return sk_residual_sum(e, y, scale, Int64(n)) }
-    var projected = e
-    var scratch: [Double] = []
-    projected.withUnsafeMutableBufferPointer {
-      residualiser.project($0.baseAddress!, pattern: traits.patterns[pattern], scratch: &scratch)
-    }
-    return sk_residual_sum(projected, y, scale, Int64(n))
   }
 }
