@@ -6,7 +6,7 @@ public struct Execution: Sendable, Equatable {
   /// Bytes; the scan refuses up front when it cannot do with them.
   public var memory: Int
   public var backend: ScanBackend
-  /// Of the integer products; nil for the fastest that the processor has. No result depends on it.
+  /// Of the integer products, among those that are available; nil for the fastest. No result depends on it.
   public var instructions: InstructionSet?
 
   public init(
@@ -22,12 +22,16 @@ public struct Execution: Sendable, Equatable {
 
   /// Refuses up front what would not fit: the phenotypes as read and as unit traits, the blocks in flight, and `scan` bytes more.
   func require(_ scan: Int = 0, samples n: Int, traits t: Int) throws(StudyError) {
-    let needed = 16 * n * t + 2 * workers * 4 * n * Self.blockSize + scan + (64 << 20)
+    let needed = needed(scan, samples: n, traits: t)
     guard needed > memory else { return }
     throw StudyError(
       .environment,
       "\(n) samples × \(t) traits need about \(needed >> 20) MiB, --memory allows \(memory >> 20)",
       remedy: "raise --memory, use fewer --threads, or split the phenotypes into several runs")
+  }
+
+  func needed(_ scan: Int = 0, samples n: Int, traits t: Int) -> Int {
+    16 * n * t + 2 * workers * 4 * n * Self.blockSize + scan + (64 << 20)
   }
 
   /// Variants per block. Fixed: results do not depend on it, but the order of the drop report follows blocks.

@@ -4,11 +4,19 @@ internal import Synchronization
 /// A deterministic sample of the tests, for π₀ and QQ plots: the variants with the smallest hashes, some traits of each.
 ///
 /// Whole variants are drawn because a variant's fp64 residual is costly, and neighbours share their traits because those then stay
-/// in cache: 15,625 variants × 64 traits, 10⁶ pairs where there are so many. Which pairs are drawn depends on seed and ordinals
-/// only: not on threads, blocks or back end.
+/// in cache: up to 15,625 variants × 64 traits, 10⁶ pairs, fewer where those would be more than a few per cent of a scan's time.
+/// Which pairs are drawn depends on seed, ordinals and the size of the study only: not on threads, blocks or back end.
 final class TestSample: Sendable {
-  static let variantCount = 15_625
+  private let variantCount: Int
   static let traitsPerVariant = 64
+  private static let most = 15_625
+
+  /// A sampled variant costs as much in fp64 as about 6,000 traits of the screen: at 1/50 of the tests' number over that, it is two
+  /// per cent of the scan. At least 2,000 variants, with which π₀ has a standard error of 0.003.
+  private static func count(variants: Int, traits: Int) -> Int {
+    max(2_000, min(most, Int(Double(variants) * Double(traits) / 300_000)))
+  }
+
   /// Variants with the same ordinal up to this many bits draw the same traits.
   private static let groupBits = 6
   private let seed: UInt64
@@ -21,9 +29,11 @@ final class TestSample: Sendable {
 
   /// - Parameter variantCount: of the variants to be read, where it is known: then most variants that will not stay are never evaluated. The
   ///   sample is the same either way as long as the filters keep half of the variants.
-  init(seed: UInt64, variantCount: Int?) {
+  init(seed: UInt64, variantCount variants: Int?, traitCount: Int) {
     self.seed = seed
-    let share = variantCount.map { 2 * Double(Self.variantCount) / Double(max(1, $0)) } ?? 1
+    variantCount = variants.map { Self.count(variants: $0, traits: traitCount) } ?? Self.most
+    let share =
+      variants.map { 2 * Double(Self.count(variants: $0, traits: traitCount)) / Double(max(1, $0)) } ?? 1
     limit = Atomic(share < 1 ? UInt64(share * 0x1p64) : .max)
   }
 
@@ -54,19 +64,19 @@ final class TestSample: Sendable {
     guard !sampled.isEmpty else { return }
     state.withLock { state in
       state.drawn += sampled.map { (hash($0.ordinal, -1), $0.logP) }
-      if state.drawn.count >= 2 * Self.variantCount { limit.store(Self.trim(&state), ordering: .relaxed) }
+      if state.drawn.count >= 2 * variantCount { limit.store(trim(&state), ordering: .relaxed) }
     }
   }
 
   /// ln p of the sample, ascending.
   func logP() -> [Double] {
     state.withLock { state in
-      if state.drawn.count > Self.variantCount { _ = Self.trim(&state) }
+      if state.drawn.count > variantCount { _ = trim(&state) }
       return state.drawn.flatMap(\.logP).sorted()
     }
   }
 
-  private static func trim(_ state: inout State) -> UInt64 {
+  private func trim(_ state: inout State) -> UInt64 {
     state.drawn.sort { $0.hash < $1.hash }
     state.drawn.removeSubrange(variantCount...)
     return state.drawn[variantCount - 1].hash

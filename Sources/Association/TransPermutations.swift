@@ -1,3 +1,4 @@
+internal import CScanKernels
 internal import Distributions
 internal import Glibc
 internal import LinearAlgebra
@@ -11,7 +12,7 @@ internal import Synchronization
 /// maxima as floors, so that few pairs are recomputed, and the maxima are exact.
 ///
 /// - Missing: as in ``TransScan``; a copy is missing where the trait is.
-/// - Complexity: that of `permutations + 1` scans, in passes over the genotypes of as many copies as memory holds.
+/// - Complexity: the work of `permutations + 1` scans, in passes over the genotypes of as many copies as memory holds.
 /// - Source: Churchill & Doerge 1994, doi:10.1093/genetics/138.3.963.
 public struct TransPermutations: Sendable {
   /// Exclusion, filters, transform and alternative; its threshold is not used.
@@ -32,7 +33,7 @@ public struct TransPermutations: Sendable {
     /// ln of the smallest p of each permuted copy, ascending. Fewer than asked for where copies could not be analysed.
     public var minimalLogP: [Double]
 
-    /// (1 + copies at least as significant) / (1 + copies).
+    /// (1 + copies as significant or more) / (1 + copies).
     public var empiricalP: Double {
       let least = minimalLogP.count { $0 <= row.logP }
       return Double(1 + least) / Double(1 + minimalLogP.count)
@@ -40,49 +41,68 @@ public struct TransPermutations: Sendable {
 
     /// ln of the nominal p at which a share `level` of permuted copies has a more significant test; nil where there are too few.
     public func logThreshold(_ level: Double) -> Double? {
-      let rank = Int(level * Double(minimalLogP.count + 1))
+      // 0.29 × 100 is 29, rounding or not.
+      let rank = Int(level * Double(minimalLogP.count + 1) + 1e-9)
       return rank >= 1 && rank <= minimalLogP.count ? minimalLogP[rank - 1] : nil
     }
   }
 
-  /// - Parameter progress: called with the share of the work done, from any worker.
+  /// Copies that a pass over the genotypes takes.
+  ///
+  /// - Throws: ``StudyError`` when `execution.memory` does not hold one. Worth asking before anything else is computed.
+  public func copiesPerPass(of study: Study, _ execution: Execution) throws(StudyError) -> Int {
+    let (n, t) = (study.sampleCount, study.features.count)
+    // A copy is held as given, as unit trait, and as codes or fp32 columns. Each worker holds the best pair of each, and all pairs
+    // of the first panel of variants, which no floor discards yet.
+    let width = Int((execution.instructions ?? .fastest).shape.width)
+    let pair = MemoryLayout<BestPair?>.stride
+    let copy = t * (26 * n + (execution.workers + 1) * pair + execution.workers * (16 * width + 2 * pair))
+    let workspaces = execution.workers * (9 * n * Execution.blockSize + (4 << 20))
+    try execution.require(workspaces + copy, samples: n, traits: t)
+    let rest = execution.memory - execution.needed(workspaces, samples: n, traits: t)
+    return min(permutations + 1, rest / copy)
+  }
+
+  /// - Parameter progress: called with the share of the work done and the pairs newly decided, in order.
+  /// - Returns: results in the order of the features, and what the screens did.
   /// - Throws: ``StudyError`` as ``TransScan/run(in:execution:render:emit:)``.
   public func run(
-    in study: Study, execution: Execution, progress: @escaping @Sendable (Double) -> Void = { _ in }
-  ) throws -> [TraitResult] {
+    in study: Study, execution: Execution, progress: @escaping @Sendable (Double, Int) -> Void = { _, _ in }
+  ) throws -> (traits: [TraitResult], counts: ScanCounts) {
     let shuffles = Permutations(seed: scan.seed, sampleIDs: study.sampleIDs)
-    let (n, t) = (study.sampleCount, study.features.count)
-    // A copy is held as given, as unit trait, and as codes or fp32 columns.
-    let copies = max(1, min(permutations + 1, (execution.memory / 2 - 16 * n * t) / (26 * n * t)))
+    let t = study.features.count
+    let copies = try copiesPerPass(of: study, execution)
     var lead = [BestPair?](repeating: nil, count: t)
     var minima = [[Double]](repeating: [], count: t)
+    var counts = ScanCounts()
     for first in stride(from: 0, through: permutations, by: copies) {
       let indices = first..<min(first + copies, permutations + 1)
-      let best = try bests(of: study, shuffles, indices, execution) { share in
-        progress((Double(first) + share * Double(indices.count)) / Double(permutations + 1))
+      let (best, done) = try bests(of: study, shuffles, indices, execution) { share, pairs in
+        progress((Double(first) + share * Double(indices.count)) / Double(permutations + 1), pairs)
       }
+      counts += done
       for (k, pair) in best.enumerated() {
         guard let pair else { continue }
         let (feature, index) = (k / indices.count, indices.lowerBound + k % indices.count)
         if index == 0 { lead[feature] = pair } else { minima[feature].append(pair.row.logP) }
       }
     }
-    return (0..<t).compactMap { feature in
+    let results = (0..<t).compactMap { feature -> TraitResult? in
       guard var row = lead[feature]?.row, let variant = lead[feature]?.variant else { return nil }
       row.variant = 0
       row.feature = feature
       return TraitResult(row: row, variant: variant, minimalLogP: minima[feature].sorted())
     }
+    return (results, counts)
   }
 
   /// The best pair of every copy, feature by feature.
   private func bests(
     of study: Study, _ shuffles: Permutations, _ indices: Range<Int>, _ execution: Execution,
-    progress: @escaping @Sendable (Double) -> Void
-  ) throws -> [BestPair?] {
+    progress: @escaping @Sendable (Double, Int) -> Void
+  ) throws -> ([BestPair?], ScanCounts) {
     BLAS.useSingleThread()
     let (n, copies) = (study.sampleCount, indices.count)
-    try execution.require(samples: n, traits: study.features.count * copies)
     let orders = indices.map(shuffles.order)
     var values = [Double](repeating: 0, count: n * study.features.count * copies)
     values.withUnsafeMutableBufferPointer { values in
@@ -103,21 +123,27 @@ public struct TransPermutations: Sendable {
     let prepared = try PreparedStudy(permuted, scan.options, workers: execution.workers)
     let plan = TraitBestPlan(
       prepared, scan, Exclusion(scan.exclusion, features: study.features), copies: copies, execution)
-    let best = Mutex(TraitBests(count: prepared.traits.count))
+    let best = Mutex((TraitBests(count: prepared.traits.count), ScanCounts()))
     try scanBlocks(
       of: study, scan.options.selection, execution,
       scratch: { TraitBestWorker(plan) },
       work: { worker, block, fractionRead in
+        let before = worker.counts
         worker.process(block)
-        return fractionRead
+        let (a, b) = (before, worker.counts)
+        return (fractionRead, b.integerPairs + b.floatPairs - a.integerPairs - a.floatPairs)
       },
-      finish: { worker in best.withLock { $0.merge(worker.bests) } },
-      emit: { progress($0) })
+      finish: { worker in
+        best.withLock {
+          $0.0.merge(worker.bests)
+          $0.1 += worker.counts
+        }
+      },
+      emit: { progress($0.0, $0.1) })
+    let (bests, counts) = best.withLock { $0 }
     var found = [BestPair?](repeating: nil, count: permuted.features.count)
-    for (trait, pair) in best.withLock({ $0.best }).enumerated() {
-      found[prepared.traits.ordinals[trait]] = pair
-    }
-    return found
+    for (trait, pair) in bests.best.enumerated() { found[prepared.traits.ordinals[trait]] = pair }
+    return (found, counts)
   }
 }
 
@@ -160,7 +186,7 @@ private final class TraitBestWorker {
   private var candidates: [Int32] = []
   private var rows: [PairRow] = []
   private(set) var bests: TraitBests
-  private var counts = ScanCounts()
+  private(set) var counts = ScanCounts()
   private var seen = 0
 
   init(_ plan: TraitBestPlan) {
@@ -206,6 +232,7 @@ private final class TraitBestWorker {
       }
     }
     remove(excluded, from: &candidates)
+    counts.survivors += candidates.count
     guard !candidates.isEmpty, evaluator.load(v, of: panel) else { return }
     rows.removeAll(keepingCapacity: true)
     // Rows name the feature; candidates that could not be tested have none.

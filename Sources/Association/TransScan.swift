@@ -109,6 +109,11 @@ public struct TransScan: Sendable {
       summary.sampledLogP = plan.sample.logP()
       summary.histogram = countsAllP ? totals.histogram : []
       summary.notes = notes(study, prepared.traits, totals.counts)
+      if execution.backend == .integer, plan.sieve.integer == nil {
+        summary.notes.append(
+          "integers cannot tell all that this scan asks for (every p, one-sided bests, or bests of traits with missing values): pairs were screened in fp32"
+        )
+      }
       for case let pair? in totals.bests.best {
         var row = pair.row
         row.variant = summary.bestVariants.count
@@ -178,8 +183,7 @@ public struct TransScan: Sendable {
     let traits = prepared.traits
     let rank = prepared.residualiser.rank
     let screen = Sieve.bytes(
-      samples: traits.sampleCount, traits: traits.count, rank: rank, patterns: traits.patterns.count,
-      block: Execution.blockSize, workers: execution.workers, backend: execution.backend, demand: demand)
+      traits, rank: rank, alternative: options.alternative, execution: execution, demand: demand)
     // Each pattern of missing phenotypes holds a rank × rank inverse.
     let patterns = traits.patterns.count * 8 * rank * rank
     try execution.require(screen + patterns, samples: traits.sampleCount, traits: traits.count)

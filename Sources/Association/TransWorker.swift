@@ -24,7 +24,8 @@ struct TransPlan: Sendable {
     self.scan = scan
     self.prepared = prepared
     sample = TestSample(
-      seed: scan.seed, variantCount: scan.options.selection.isEverything ? study.genotypes.variantCount : nil)
+      seed: scan.seed, variantCount: scan.options.selection.isEverything ? study.genotypes.variantCount : nil,
+      traitCount: prepared.traits.count)
     let traits = prepared.traits
     let alternative = scan.options.alternative
     sieve = Sieve(

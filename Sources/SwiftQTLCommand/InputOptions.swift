@@ -204,7 +204,7 @@ struct RunOptions: ParsableArguments {
       "Memory the scan may take, e.g. 8G (default: three quarters of the machine's).", valueName: "size"))
   var memory: MemorySize?
 
-  @Option(help: ArgumentHelp("How pairs are screened; results do not depend on it.", valueName: "name"))
+  @Option(help: ArgumentHelp("How trans screens pairs; results do not depend on it.", valueName: "name"))
   var backend = ScanBackend.automatic
 
   @Option(help: ArgumentHelp("Seed of everything drawn at random.", valueName: "n"))

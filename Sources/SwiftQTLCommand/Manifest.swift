@@ -45,16 +45,25 @@ struct Manifest: Encodable {
     var fp32Pairs: Int
     /// Share of them that had to be recomputed in fp64, and share of those that were reported.
     var survivorRate: Double
-    var hitsAmongSurvivors: Double
+    var hitsAmongSurvivors: Double?
 
-    init?(_ counts: ScanCounts) {
+    /// - Parameter rows: that were reported; nil where none are.
+    init?(_ counts: ScanCounts, rows: Int?) {
       let pairs = counts.integerPairs + counts.floatPairs
       guard pairs > 0 else { return nil }
       integerPairs = counts.integerPairs
       fp32Pairs = counts.floatPairs
       survivorRate = Double(counts.survivors) / Double(pairs)
-      hitsAmongSurvivors = counts.survivors > 0 ? Double(counts.rows) / Double(counts.survivors) : 0
+      hitsAmongSurvivors = rows.map { Double($0) / Double(max(1, counts.survivors)) }
     }
+  }
+
+  struct Permutations: Encodable {
+    /// Copies of each phenotype, and the error rate that its threshold stands for.
+    var permutations: Int
+    var level: Double
+    var screen: Screen?
+    var seconds: Double
   }
 
   var schema = 1
@@ -70,6 +79,7 @@ struct Manifest: Encodable {
   var seed: UInt64
   var backend: String
   var screen: Screen?
+  var permutations: Permutations?
   var blas: String
   var blasCore: String
   var threads: Int
@@ -83,7 +93,8 @@ struct Manifest: Encodable {
 
   init(
     study: Study, summary: ScanSummary, drops: [String: [String: Int]], run: RunOptions, outputs: [String],
-    seconds: [String: Double], inputs: [Input], threshold: Double? = nil, notes: [String] = []
+    seconds: [String: Double], inputs: [Input], threshold: Double? = nil, notes: [String] = [],
+    permutations: Permutations? = nil
   ) {
     let c = summary.counts
     counts = Counts(
@@ -99,7 +110,8 @@ struct Manifest: Encodable {
     self.threshold = threshold
     seed = run.seed
     backend = summary.backend
-    screen = Screen(c)
+    screen = Screen(c, rows: c.rows)
+    self.permutations = permutations
     blas = BLAS.configuration
     blasCore = BLAS.coreName
     threads = run.workers

@@ -7,13 +7,23 @@ final class Progress: Sendable {
     var tests = 0
     var rows = 0
     var lastShown = 0.0
+    var started: Double
   }
-  private let state = Mutex(State())
-  private let start = Progress.now()
+  private let state: Mutex<State>
+  private let start: Double
   private let isTerminal = isatty(2) == 1
   private let quiet: Bool
 
-  init(quiet: Bool) { self.quiet = quiet }
+  init(quiet: Bool) {
+    self.quiet = quiet
+    start = Self.now()
+    state = Mutex(State(started: start))
+  }
+
+  /// Counts and time to go start anew.
+  func beginPhase() {
+    state.withLock { $0 = State(started: Self.now()) }
+  }
 
   var elapsed: Double { Self.now() - start }
 
@@ -42,7 +52,8 @@ final class Progress: Sendable {
       }
       state.lastShown = now
       return Self.line(
-        fraction: fraction, tests: state.tests, rows: state.rows, elapsed: now - start, bar: isTerminal)
+        fraction: fraction, tests: state.tests, rows: state.rows, elapsed: now - state.started,
+        bar: isTerminal)
     }
     if let line { isTerminal ? printError("\r\(line)\u{1B}[K", terminator: "") : printError(line) }
   }

@@ -42,7 +42,7 @@ struct PairOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Permuted copies of each phenotype: their smallest p over all tests give it an empirical p and a threshold.",
+      "Permuted copies of each phenotype, as much work as so many scans: their smallest p over all tests give it an empirical p and a threshold.",
       valueName: "n"))
   var permutations: Int?
 
@@ -51,14 +51,14 @@ struct PairOptions: ParsableArguments {
   var permutationLevel = 0.05
 
   func validate() throws {
+    guard permutationLevel > 0, permutationLevel < 1 else {
+      throw ValidationError("--permutation-level must lie between 0 and 1.")
+    }
     if let permutations {
       guard permutations > 0, permutations <= 1_000_000 else {
         throw ValidationError("--permutations must lie between 1 and 1000000.")
       }
-      guard permutationLevel > 0, permutationLevel < 1 else {
-        throw ValidationError("--permutation-level must lie between 0 and 1.")
-      }
-      let least = Int((1 / permutationLevel).rounded(.up)) - 1
+      let least = Int((1 / permutationLevel - 1e-9).rounded(.up)) - 1
       guard permutations >= least else {
         throw ValidationError(
           "--permutations \(permutations) are too few for a threshold at \(permutationLevel): give at least \(least)."
@@ -130,6 +130,10 @@ private struct TransRun {
     let run = command.resources
     let threshold = try threshold()
     let scan = try makeScan(threshold)
+    if let permutations = command.pairs.permutations {
+      // Refused now rather than after the scan.
+      _ = try TransPermutations(scan, permutations: permutations).copiesPerPass(of: study, run.execution)
+    }
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
     let hits = try files.open(out + ".trans.tsv.gz", compression: run.compression)
@@ -163,7 +167,9 @@ private struct TransRun {
     if let spool { try Self.complete(hits, from: spool, testCount: summary.counts.tests) }
     try drops.append(summary.drops)
     if command.pairs.best { try writeBestByPhenotype(summary) }
-    if let permutations = command.pairs.permutations { try permute(scan, permutations) }
+    let permuted = try command.pairs.permutations.map {
+      try permute(TransPermutations(scan, permutations: $0))
+    }
     try writeQuantiles(summary)
 
     let outputs =
@@ -173,7 +179,7 @@ private struct TransRun {
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: run, outputs: outputs.map { out + $0 },
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
-      threshold: threshold)
+      threshold: threshold, permutations: permuted)
     try manifestFile.append(bytes: manifest.json())
     try files.commit()
     report(summary)
@@ -232,14 +238,16 @@ private struct TransRun {
   }
 
   /// The lead pair of each phenotype, and what permutations make of it.
-  private func permute(_ scan: TransScan, _ permutations: Int) throws {
+  private func permute(_ permutations: TransPermutations) throws -> Manifest.Permutations {
     let writer = try files.open(
       out + ".trans_permutations.tsv.gz", compression: command.resources.compression)
     let level = command.pairs.permutationLevel
-    progress.note("\(permutations) permutations of every phenotype")
-    let results = try TransPermutations(scan, permutations: permutations).run(
-      in: study, execution: command.resources.execution
-    ) { [progress] share in progress.advance(tests: 0, rows: 0, fraction: share) }
+    let started = progress.elapsed
+    progress.note("\(permutations.permutations) permutations of every phenotype")
+    progress.beginPhase()
+    let (results, counts) = try permutations.run(in: study, execution: command.resources.execution) {
+      [progress] share, pairs in progress.advance(tests: pairs, rows: 0, fraction: share)
+    }
     progress.finish()
     try writer.append(bytes: table.headerLine(adding: "n_permutations pval_permutation pval_threshold"))
     var buffer = RowBuffer()
@@ -256,6 +264,9 @@ private struct TransRun {
       buffer.appendNewline()
     }
     try writer.append(buffer)
+    return Manifest.Permutations(
+      permutations: permutations.permutations, level: level, screen: Manifest.Screen(counts, rows: nil),
+      seconds: progress.elapsed - started)
   }
 
   /// Expected and observed −log10 p of the sampled tests, at most 1,000 points, dense in the tail.

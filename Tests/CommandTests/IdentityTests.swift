@@ -50,6 +50,34 @@ import Testing
     try expectSame(one, tables(inputs, ["--threads", "2", "--memory", "300M", "--compression-level", "1"]))
   }
 
+  /// The screens decide what is recomputed, never what is printed; permutations neither.
+  @Test func backEnds() throws {
+    func permuted(_ options: [String], format: String = "swiftqtl") throws -> (text: String, manifest: String)
+    {
+      let out = try Folder()
+      try Program.run(
+        ["trans", "--permutations", "19", "--format", format, "--exclude-cis", "200000"] + inputs + options
+          + ["--quiet", "--out", out.path("r")]
+      ).expectSuccess()
+      return try (Gzip.text(out.path("r.trans_permutations.tsv.gz")), out.text("r.manifest.json"))
+    }
+    let expected = try tables(inputs, ["--backend", "blas"])
+    let integers = try tables(inputs, ["--backend", "integer"])
+    try expectSame(expected, integers)
+    try expectSame(expected, tables(inputs, ["--backend", "automatic", "--threads", "3"]))
+    let one = try permuted(["--backend", "blas", "--threads", "1"])
+    #expect(one.text.split(separator: "\n").count == 25)
+    #expect(try permuted(["--backend", "integer", "--threads", "3"]).text == one.text)
+    #expect(one.manifest.contains("\"fp32Pairs\" : "))
+    #expect(one.manifest.contains("\"permutations\" : 19"))
+    for format in ["tensorqtl", "qtltools"] {
+      let lines = try permuted([], format: format).text.split(separator: "\n")
+      let widths = Set(lines.map { $0.split(separator: "\t", omittingEmptySubsequences: false).count })
+      #expect(widths.count == 1, "\(format): \(widths)")
+      #expect(lines[0].hasSuffix("n_permutations\tpval_permutation\tpval_threshold"))
+    }
+  }
+
   @Test func sampleOrder() throws {
     let other = try Folder()
     var random = SplitMix64(state: 5)

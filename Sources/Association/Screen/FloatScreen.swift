@@ -101,7 +101,7 @@ struct FloatScreen: Sendable {
 
   /// Columns in `columns` that may reach |r| ≥ r*·floor, as offsets into `columns` in `w.found`; returns their number.
   ///
-  /// - Parameter floors: per column, at most 1; nil for 1 everywhere.
+  /// - Parameter floors: per column; nil for 1 everywhere.
   func collect(
     variant v: Int, columns: Range<Int>, _ c: UnsafePointer<Float>, floors: UnsafePointer<Float>?,
     _ block: ResidualLengths.Block, _ w: inout Workspace

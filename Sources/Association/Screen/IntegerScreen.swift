@@ -67,9 +67,9 @@ struct IntegerScreen: Sendable {
     // (64); the traits of a pass take half of the second, from where each byte is used for `width` products. So a core reads
     // the traits once for every block of variants, n·t bytes, and the variants once for every pass of traits.
     let caches = CacheSizes.current
-    let budget = shape.panel_in_l1 != 0 ? caches.first / 2 + caches.first / 8 : caches.second / 4
+    let budget = shape.panel_in_l1 != 0 ? caches.first / 2 : caches.second / 4
     let most = max(32, budget / (4 * Int(shape.width)))
-    let passes = (traits.groups + most - 1) / most
+    let passes = traits.groups <= most + most / 4 ? 1 : (traits.groups + most - 1) / most
     passGroups = (traits.groups + passes - 1) / passes
     passTiles = max(1, min(traits.tiles, caches.second / 2 / (4 * passGroups * Int(shape.traits))))
   }
@@ -79,8 +79,13 @@ struct IntegerScreen: Sendable {
   /// Share of pairs that survive though genotypes lose nothing.
   var leastSurvival: Double { survival[0] }
 
-  static func bytes(samples n: Int, traits t: Int, patterns: Int, block: Int) -> (shared: Int, each: Int) {
-    (TraitCodes.bytes(samples: n, traits: t), block * (n + 4 * (patterns + 4)) + (4 << 20))
+  static func bytes(
+    samples n: Int, traits t: Int, patterns: Int, block: Int, width: Int, tracksBest: Bool
+  ) -> (shared: Int, each: Int) {
+    // Sums and what is found of them in a pass; the first panel of a scan for bests keeps all its pairs.
+    let pass = min(t + width, max(width, CacheSizes.current.second / 2 / max(4, n))) * width * 16
+    let first = tracksBest ? 20 * width * t : 0
+    return (TraitCodes.bytes(samples: n, traits: t), block * (n + 4 * (patterns + 4)) + pass + first)
   }
 
   // MARK: variants
@@ -260,6 +265,7 @@ struct IntegerScreen: Sendable {
     let first = candidates.count
     grow(&w.best, w.error.count)
     for v in variants { w.best[v] = 0 }
+    for v in variants.upperBound..<panels(variants).upperBound * width { w.best[v] = .infinity }
     var slots: [Int] = []
     let excludedOf = panels(variants).map { excluded($0 * width..<($0 + 1) * width) }
     run(variants: variants, reach: reach, tracksBest: true, excludedOf: excludedOf, &w) { v, slot, upper in

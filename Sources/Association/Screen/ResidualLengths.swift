@@ -102,6 +102,10 @@ struct ResidualLengths: Sendable {
       for i in 0..<n * b { e[i] *= e[i] }
     }
     product(rows: missingPatternCount, columns: b, missing, block.e, into: &block.lost)
+    // Squares of less would be lost in fp32: such variants bound nothing.
+    for v in 0..<b where block.lengths[v].centered < 1e-15 {
+      for p in 0..<missingPatternCount { block.lost[v * missingPatternCount + p] = .infinity }
+    }
   }
 
   /// What √lost may be off by: a share of itself, and a length.

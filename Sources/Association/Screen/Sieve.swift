@@ -64,14 +64,13 @@ struct Sieve: Sendable {
     self.traits = traits
     adapts = backend == .automatic && demand == .hits
 
+    precondition(instructions?.isAvailable ?? true, "this processor lacks the instructions asked for")
     let instructions = instructions ?? .fastest
-    // Bests are compared by |r|, which orders pairs of one ν.
-    let isPossible =
-      demand == .hits || demand == .bests && traits.patterns.count == 1 && !isOneSided
-    let isWanted = backend == .integer || backend == .automatic && instructions != .portable
     let all = (0..<traits.count).map { Int32($0) }
     var planned: [(trait: Int32, plan: TraitCodes.Plan)] = []
-    if isPossible, isWanted {
+    if Self.canUseIntegers(
+      demand, backend, instructions, patterns: traits.patterns.count, alternative: alternative)
+    {
       let tail = Self.tail(traits, criticalR)
       let table = SurvivalTable(limit: criticalR[0], share: tail)
       // A trait stays with fp32 when that is predicted to cost less, hits included.
@@ -144,19 +143,41 @@ struct Sieve: Sendable {
     return adapts || float.count > 0 ? "automatic (\(integers); \(blas))" : "integer (\(integers))"
   }
 
+  /// Whether integers are wanted and can tell what is asked for: bests are compared by |r|, which orders pairs of one ν.
+  private static func canUseIntegers(
+    _ demand: Demand, _ backend: ScanBackend, _ instructions: InstructionSet, patterns: Int,
+    alternative: Alternative
+  ) -> Bool {
+    guard backend == .integer || backend == .automatic && instructions != .portable else { return false }
+    return demand == .hits || demand == .bests && patterns == 1 && alternative == .twoSided
+  }
+
   /// Bytes that the screens and their workspaces take, for `--memory`.
+  ///
   static func bytes(
-    samples n: Int, traits t: Int, rank: Int, patterns: Int, block: Int, workers: Int, backend: ScanBackend,
-    demand: Demand
+    _ traits: TraitPanel, rank: Int, alternative: Alternative, execution: Execution, demand: Demand
   ) -> Int {
-    let lengths = ResidualLengths.bytes(samples: n, rank: rank, patterns: patterns, block: block)
-    let float = FloatScreen.bytes(
-      samples: n, traits: t, block: block, tile: demand == .hits ? FloatScreen.tileTraits : t)
-    let integer = IntegerScreen.bytes(samples: n, traits: t, patterns: patterns, block: block)
-    let each = lengths.each + (backend == .integer ? 0 : float.each) + (backend == .blas ? 0 : integer.each)
-    let shared =
-      lengths.shared + (backend == .integer ? 0 : float.shared) + (backend == .blas ? 0 : integer.shared)
-    return shared + workers * each
+    let (n, t, patterns, block) = (
+      traits.sampleCount, traits.count, traits.patterns.count, Execution.blockSize
+    )
+    let instructions = execution.instructions ?? .fastest
+    let hasIntegers = canUseIntegers(
+      demand, execution.backend, instructions, patterns: patterns, alternative: alternative)
+    // Some or all traits of a scan for hits may go to fp32 after all.
+    let hasFloats = !hasIntegers || demand == .hits && execution.backend == .automatic
+    var parts = [ResidualLengths.bytes(samples: n, rank: rank, patterns: patterns, block: block)]
+    if hasFloats {
+      parts.append(
+        FloatScreen.bytes(
+          samples: n, traits: t, block: block, tile: demand == .hits ? FloatScreen.tileTraits : t))
+    }
+    if hasIntegers {
+      parts.append(
+        IntegerScreen.bytes(
+          samples: n, traits: t, patterns: patterns, block: block, width: Int(instructions.shape.width),
+          tracksBest: demand == .bests))
+    }
+    return parts.reduce(0) { $0 + $1.shared + execution.workers * $1.each }
   }
 
   /// One worker's scratch.
