@@ -13,7 +13,6 @@ struct TransStudy {
   var isCompared = true
 
   var name: String { "\(samples) × \(variants) × \(genes)" + (missingGenotypes > 0 ? ", 2 % missing" : "") }
-  var operations: Double { 2e-9 * Double(samples) * Double(variants) * Double(genes) }
 
   /// Prefix of its files, which are made when they are absent.
   func files(program: String, cache: String, log: String) -> String {
