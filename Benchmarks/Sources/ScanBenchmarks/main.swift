@@ -1,16 +1,18 @@
 // Whole commands, from files to tables. Prints Markdown.
-// Usage: ScanBenchmarks --program swiftqtl --geuvadis DIRECTORY --cache DIRECTORY [--all] [--repetitions 3]
+// Usage: ScanBenchmarks --program swiftqtl --cache DIRECTORY [--geuvadis DIRECTORY] [--all | --study K] [--repetitions 3]
 //   [--threads 2]
-//   --geuvadis   of Scripts/example-data
+//   --geuvadis   of Scripts/example-data: also times cis scans
 //   --cache      keeps the simulated studies (2 GB, 3 GB with --all) between runs; tables are written there too
 //   --all        also the size of GTEx v8, 445 samples × 7,620,376 variants × 19,836 genes, a third as often
+//   --study      only the K-th of the trans studies
 import BenchmarkSupport
 import Glibc
 
 let repetitions = option("--repetitions").flatMap(Int.init) ?? 3
 let threads = option("--threads").flatMap(Int.init) ?? 2
-guard let program = option("--program"), let geuvadis = option("--geuvadis"), let cache = option("--cache")
-else { fail("give --program, --geuvadis and --cache") }
+guard let program = option("--program"), let cache = option("--cache") else {
+  fail("give --program and --cache")
+}
 let log = cache + "/log"
 
 func seconds(_ costs: [Cost]) -> String { spread(costs.map(\.wall), 2) }
@@ -69,7 +71,7 @@ func trans(_ studies: [TransStudy]) {
 
 /// Cis nominal on GEUVADIS chromosome 22 with FastQTL in turns; both without a frequency filter, so with the same pairs (but FastQTL prints
 /// rows for monomorphic variants, we a drop report). Level 1 of compression unless it says otherwise.
-func cis() {
+func cis(_ geuvadis: String) {
   let files = [
     "--vcf", geuvadis + "/genotypes.vcf.gz", "--bed", geuvadis + "/phenotypes.bed.gz", "--cov",
     geuvadis + "/covariates.txt.gz",
@@ -113,7 +115,7 @@ func cis() {
 
 print("OpenBLAS core \(Gemm.core)")
 // First, while this process is small: see runChild.
-cis()
+if let geuvadis = option("--geuvadis") { cis(geuvadis) }
 var studies = [
   TransStudy(samples: 500, variants: 200_000, genes: 20_000),
   TransStudy(samples: 500, variants: 200_000, genes: 20_000, missingGenotypes: 0.02),
@@ -122,7 +124,10 @@ var studies = [
   TransStudy(samples: 20_000, variants: 40_000, genes: 3_000),
   TransStudy(samples: 50_000, variants: 16_000, genes: 3_000),
 ]
-if CommandLine.arguments.contains("--all") {
+if CommandLine.arguments.contains("--all") || option("--study") == "7" {
   studies.append(TransStudy(samples: 445, variants: 7_620_376, genes: 19_836, isCompared: false))
+}
+if let only = option("--study").flatMap(Int.init), studies.indices.contains(only - 1) {
+  studies = [studies[only - 1]]
 }
 trans(studies)
