@@ -15,6 +15,10 @@ internal import StudyData
 ///
 /// E is exact in 32 bits, and all norms are computed in fp64. In fp32 each of the few operations, the conversion of E included, errs
 /// by 2⁻²⁴ of a term; u is lowered by 2⁻²⁰ of itself, κ, λ and d are raised by at least as much.
+///
+/// Cauchy–Schwarz is not the sharpest bound (no |δ| exceeds ½, which says more of rare variants), but needs one number of each
+/// variant and trait, and with it survivors cost about a hundredth of the products. They are thinned in fp64 by
+/// ``PairEvaluator/discardMisses(_:variant:of:length:criticalR:)`` before a residual is made for any.
 struct IntegerScreen: Sendable {
   let traits: TraitCodes
   let instructions: InstructionSet
