@@ -12,9 +12,9 @@ final class TestSample: Sendable {
   private static let most = 15_625
 
   /// A sampled variant costs as much in fp64 as about 6,000 traits of the screen: at 1/50 of the tests' number over that, it is two
-  /// per cent of the scan. At least 2,000 variants, with which π₀ has a standard error of 0.003.
+  /// per cent of the scan. At least 1,000 variants, with which π₀ has a standard error of 0.004.
   private static func count(variants: Int, traits: Int) -> Int {
-    max(2_000, min(most, Int(Double(variants) * Double(traits) / 300_000)))
+    max(1_000, min(most, Int(Double(variants) * Double(traits) / 300_000)))
   }
 
   /// Variants with the same ordinal up to this many bits draw the same traits.
@@ -27,13 +27,12 @@ final class TestSample: Sendable {
   private let state = Mutex(State())
   private let limit: Atomic<UInt64>
 
-  /// - Parameter variantCount: of the variants to be read, where it is known: then most variants that will not stay are never evaluated. The
-  ///   sample is the same either way as long as the filters keep half of the variants.
+  /// - Parameter variantCount: of the variants to be read, where it is known: then most variants that will not stay are never evaluated.
+  ///   The sample is smaller when the filters keep less than four fifths of them.
   init(seed: UInt64, variantCount variants: Int?, traitCount: Int) {
     self.seed = seed
     variantCount = variants.map { Self.count(variants: $0, traits: traitCount) } ?? Self.most
-    let share =
-      variants.map { 2 * Double(Self.count(variants: $0, traits: traitCount)) / Double(max(1, $0)) } ?? 1
+    let share = variants.map { 1.25 * Double(variantCount) / Double(max(1, $0)) } ?? 1
     limit = Atomic(share < 1 ? UInt64(share * 0x1p64) : .max)
   }
 
