@@ -33,7 +33,8 @@ for repetition in 0..<repetitions {
 }
 
 header(
-  study.title, "version", "genes", "compute s (ours, plink2: whole command): median (range)", "wall s", "CPU s", "peak memory",
+  study.title, "version", "genes", "compute s (ours, plink2: whole command): median (range)", "wall s",
+  "CPU s", "peak memory",
   "10⁶ tests/s", "our rate ÷ its: median (range)")
 let ours = tools[0]
 for tool in tools {
