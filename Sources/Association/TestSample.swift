@@ -31,8 +31,9 @@ final class TestSample: Sendable {
   ///   The sample is smaller when the filters keep less than four fifths of them.
   init(seed: UInt64, variantCount variants: Int?, traitCount: Int) {
     self.seed = seed
-    variantCount = variants.map { Self.count(variants: $0, traits: traitCount) } ?? Self.most
-    let share = variants.map { 1.25 * Double(variantCount) / Double(max(1, $0)) } ?? 1
+    let count = variants.map { Self.count(variants: $0, traits: traitCount) } ?? Self.most
+    variantCount = count
+    let share = variants.map { 1.25 * Double(count) / Double(max(1, $0)) } ?? 1
     limit = Atomic(share < 1 ? UInt64(share * 0x1p64) : .max)
   }
 
