@@ -4,18 +4,14 @@ internal import Synchronization
 /// A deterministic sample of the tests, for π₀ and QQ plots: the variants with the smallest hashes, some traits of each.
 ///
 /// Whole variants are drawn because a variant's fp64 residual is costly, and neighbours share their traits because those then stay
-/// in cache: up to 15,625 variants × 64 traits, 10⁶ pairs, fewer where those would be more than a few per cent of a scan's time.
-/// Which pairs are drawn depends on seed, ordinals and the size of the study only: not on threads, blocks or back end.
+/// in cache: 15,625 variants × 64 traits, 10⁶ pairs where there are so many, fewer variants of more than 1,000 samples. Which pairs
+/// are drawn depends on seed, ordinals and the number of samples only: not on threads, blocks, back end or file format.
 final class TestSample: Sendable {
-  private let variantCount: Int
   static let traitsPerVariant = 64
-  private static let most = 15_625
+  private let variantCount: Int
 
-  /// A sampled variant costs as much in fp64 as about 6,000 traits of the screen: at 1/50 of the tests' number over that, it is two
-  /// per cent of the scan. At least 1,000 variants, with which π₀ has a standard error of 0.004.
-  private static func count(variants: Int, traits: Int) -> Int {
-    max(1_000, min(most, Int(Double(variants) * Double(traits) / 300_000)))
-  }
+  /// As much fp64 work for any number of samples; with 1,000 variants π₀ still has a standard error of 0.004.
+  private static func count(samples: Int) -> Int { max(1_000, min(15_625, 15_625_000 / samples)) }
 
   /// Variants with the same ordinal up to this many bits draw the same traits.
   private static let groupBits = 6
@@ -27,13 +23,13 @@ final class TestSample: Sendable {
   private let state = Mutex(State())
   private let limit: Atomic<UInt64>
 
-  /// - Parameter variantCount: of the variants to be read, where it is known: then most variants that will not stay are never evaluated.
-  ///   The sample is smaller when the filters keep less than four fifths of them.
-  init(seed: UInt64, variantCount variants: Int?, traitCount: Int) {
+  /// - Parameter variantCount: of the variants to be read, where it is known: then most variants that will not stay are never
+  ///   evaluated. The sample is the same either way as long as the filters keep half of the variants.
+  init(seed: UInt64, variantCount variants: Int?, sampleCount: Int) {
     self.seed = seed
-    let count = variants.map { Self.count(variants: $0, traits: traitCount) } ?? Self.most
+    let count = Self.count(samples: sampleCount)
     variantCount = count
-    let share = variants.map { 1.25 * Double(count) / Double(max(1, $0)) } ?? 1
+    let share = variants.map { 2 * Double(count) / Double(max(1, $0)) } ?? 1
     limit = Atomic(share < 1 ? UInt64(share * 0x1p64) : .max)
   }
 

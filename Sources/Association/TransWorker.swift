@@ -25,7 +25,7 @@ struct TransPlan: Sendable {
     self.prepared = prepared
     sample = TestSample(
       seed: scan.seed, variantCount: scan.options.selection.isEverything ? study.genotypes.variantCount : nil,
-      traitCount: prepared.traits.count)
+      sampleCount: study.sampleCount)
     let traits = prepared.traits
     let alternative = scan.options.alternative
     sieve = Sieve(

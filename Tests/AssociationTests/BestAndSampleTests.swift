@@ -124,7 +124,7 @@ import Testing
     let one = try scan.hits(in: study, workers: 1).summary
     #expect(try scan.hits(in: study, workers: 3).summary.sampledLogP == one.sampledLogP)
     let p = one.sampledLogP.map { exp($0) }
-    #expect(p.count == 1_000 * 8)
+    #expect(p.count == 15_625 * 8)
     let mean = p.reduce(0, +) / Double(p.count)
     #expect(abs(mean - 0.5) < 5 * (1.0 / 12 / Double(p.count)).squareRoot())
     // The sample and all tests tell the same story, bin by bin (5 standard errors of a share).
