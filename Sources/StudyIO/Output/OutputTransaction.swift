@@ -8,22 +8,28 @@ import Synchronization
 /// of an earlier run stay as they were.
 public final class OutputTransaction: Sendable {
   private let writers = Mutex<[TableWriter]>([])
+  /// Set under the lock of `writers`.
+  private let isAborted = Atomic(false)
 
   public init() {}
 
   deinit { abort() }
 
   /// - Precondition: no other file of the transaction has this path.
-  /// - Throws: ``StudyError`` of kind `environment` when the file cannot be created.
+  /// - Throws: ``StudyError`` of kind `environment` when the file cannot be created, or after ``abort()``.
   public func open(
     _ path: String, compression: TableWriter.Compression = .bgzf(), index: TabixIndex? = nil
   ) throws(StudyError) -> TableWriter {
-    let writer = try TableWriter(path: path, compression: compression, index: index)
-    writers.withLock { writers in
+    // Under the lock: an abort from another thread either removes the file or keeps it from being made.
+    try writers.withLock { (writers: inout [TableWriter]) throws(StudyError) -> TableWriter in
+      guard !isAborted.load(ordering: .relaxed) else {
+        throw StudyError(.environment, file: path, "the run was ended", remedy: "run it again")
+      }
       precondition(!writers.contains { $0.path == path }, "\(path) is opened twice")
+      let writer = try TableWriter(path: path, compression: compression, index: index)
       writers.append(writer)
+      return writer
     }
-    return writer
   }
 
   /// Puts all files in place. After a failure none of this run's is left.
@@ -57,6 +63,7 @@ public final class OutputTransaction: Sendable {
   /// Removes everything that is not committed.
   public func abort() {
     writers.withLock { writers in
+      isAborted.store(true, ordering: .relaxed)
       for writer in writers { writer.abort() }
       writers = []
     }
