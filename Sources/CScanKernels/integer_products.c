@@ -50,7 +50,7 @@ INLINE int32_t four(const int8_t *samples) {
 enum { AVX2_WIDTH = 16, AVX2_TRAITS = 4 };
 
 // 2 × 8 variants by 4 traits: eight sums of sixteen 16-bit numbers leave registers for two variants, a trait and the product.
-// Two multiplications and additions a cycle is the most that the vector units take.
+// A product and its addition take two of the three or four vector pipes that can do either.
 __attribute__((target("avx2,fma"))) INLINE void accumulate_avx2(ACCUMULATE_ARGUMENTS) {
   const __m256i ones = _mm256_set1_epi16(1);
   if (depth < 2) {

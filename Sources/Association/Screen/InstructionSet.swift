@@ -32,6 +32,7 @@ public enum InstructionSet: String, Sendable, CaseIterable {
   /// Codes of 8 bits where the instruction takes unsigned genotypes and does not saturate, else of 7.
   var largestGenotypeCode: Int { self == .avx2 || self == .neonDot ? 127 : 255 }
 
-  /// What a pair costs as an fp32 product by OpenBLAS, in units of this one's: measured 2.9 (AVX2, small codes) and about 4 (VNNI).
+  /// What a pair costs as an fp32 product by OpenBLAS, in units of this one's: 2.4 to 3.0 measured with AVX2 and
+  /// small codes; about 4 expected of VNNI, where it was not timed.
   var floatCost: Double { self == .portable ? 0.1 : 3 }
 }

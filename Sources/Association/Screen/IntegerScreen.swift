@@ -17,7 +17,8 @@ internal import StudyData
 /// by 2⁻²⁴ of a term; u is lowered by 2⁻²⁰ of itself, κ, λ and d are raised by at least as much.
 ///
 /// Cauchy–Schwarz is not the sharpest bound (no |δ| exceeds ½, which says more of rare variants), but needs one number of each
-/// variant and trait, and with it survivors cost about a hundredth of the products. They are thinned in fp64 by
+/// variant and trait, and at p ≤ 1e-5 and some thousand samples survivors cost about a hundredth of the
+/// products all the same. They are thinned in fp64 by
 /// ``PairEvaluator/discardMisses(_:variant:of:length:criticalR:)`` before a residual is made for any.
 struct IntegerScreen: Sendable {
   let traits: TraitCodes
