@@ -122,7 +122,7 @@ var studies = [
   TransStudy(samples: 1_000, variants: 200_000, genes: 20_000),
   TransStudy(samples: 1_000, variants: 200_000, genes: 20_000, missingGenotypes: 0.02),
   TransStudy(samples: 20_000, variants: 40_000, genes: 3_000),
-  TransStudy(samples: 50_000, variants: 16_000, genes: 3_000),
+  TransStudy(samples: 50_000, variants: 80_000, genes: 3_000),
 ]
 if CommandLine.arguments.contains("--all") || option("--study") == "7" {
   studies.append(TransStudy(samples: 445, variants: 7_620_376, genes: 19_836, isCompared: false))

@@ -14,6 +14,12 @@ public enum WindowAnchor: String, Sendable, CaseIterable {
     guard self == .automatic else { return self }
     return features.contains { $0.hasLocation && $0.end > $0.start } ? .interval : .tss
   }
+
+  /// The closed window of a feature. `automatic` must have been decided.
+  func window(of feature: Feature, radius: Int) -> (low: Int, high: Int) {
+    let end = self == .interval ? max(feature.end, feature.start) : feature.start
+    return (max(1, feature.start - radius), end.addingClamped(radius))
+  }
 }
 
 /// Which features have a given position in their window. Windows are closed; positions are 1-based.
@@ -31,14 +37,12 @@ struct CisWindows: Sendable {
 
   /// - Parameter features: with the indices that `collect` returns; those without a location have no window.
   init(features: [(index: Int, feature: Feature)], radius: Int, anchor: WindowAnchor) {
-    let usesInterval = anchor.resolved(for: features.map(\.feature)) == .interval
+    let anchor = anchor.resolved(for: features.map(\.feature))
     var entries: [String: [Entry]] = [:]
     var longest = 0
     for (index, feature) in features where feature.hasLocation {
-      let entry = Entry(
-        low: max(1, feature.start - radius),
-        high: (usesInterval ? max(feature.end, feature.start) : feature.start).addingClamped(radius),
-        trait: Int32(index))
+      let (low, high) = anchor.window(of: feature, radius: radius)
+      let entry = Entry(low: low, high: high, trait: Int32(index))
       longest = max(longest, entry.high - entry.low)
       entries[Chromosome.normalized(feature.chromosome), default: []].append(entry)
     }
