@@ -81,6 +81,24 @@ struct PairEvaluator {
     return squaredNorm > 0
   }
 
+  /// ‖M_p g‖² of the loaded variant on the samples that a pattern observes; 0 when it does not vary among them.
+  mutating func observedSquaredNorm(pattern index: Int) -> Double {
+    let pattern = traits.patterns[index]
+    if let left = pattern.residualSquaredNorm(
+      residual, squaredNorm: squaredNorm, q: residualiser.q, sampleCount: traits.sampleCount,
+      rank: residualiser.rank, scratch: &scratch)
+    {
+      return left
+    }
+    var squared = 0.0
+    explicitResidual = residual
+    explicitResidual.withUnsafeMutableBufferPointer { e in
+      residualiser.project(e.baseAddress!, pattern: pattern, scratch: &scratch)
+      sk_panel_products(e.baseAddress!, 1, e.baseAddress!, 1, Int64(traits.sampleCount), &squared)
+    }
+    return squared > Self.collinearity * squaredNorm ? squared : 0
+  }
+
   /// Removes traits without missing values whose |r| with variant `k` is certainly below `criticalR`, given ℓ ≤ ‖Mg‖.
   ///
   /// ỹ is orthogonal to Q, so g_c'ỹ is the product of the residual, to the rounding of a sum over ‖g_c‖.

@@ -137,6 +137,19 @@ struct TraitPanel: Sendable {
   }
 }
 
+extension TraitPanel {
+  /// The transformed trait, centred over its observed samples and 0 where missing: what permutations shuffle.
+  func centered(_ trait: Int, of study: Study, transform: TraitTransform) -> [Double] {
+    var ranks = NormalScores()
+    var y = study.phenotypes.column(ordinals[trait])
+    var total = 0.0
+    _ = y.withUnsafeMutableBufferPointer {
+      Preparation.center($0, patterns[Int(patternOf[trait])], transform, &ranks, total: &total)
+    }
+    return y
+  }
+}
+
 /// What the workers read and the places they write, each its own.
 private struct Shared: @unchecked Sendable {
   let phenotypes: UnsafeBufferPointer<Double>
@@ -170,7 +183,7 @@ private struct Preparation {
       let y = UnsafeMutableBufferPointer(rebasing: shared.values[column])
       _ = y.initialize(from: shared.phenotypes[column])
       var total = 0.0
-      shared.reasons[j] = center(y, pattern, total: &total)
+      shared.reasons[j] = Self.center(y, pattern, transform, &ranks, total: &total)
       totals.append(total)
     }
     let first = shared.values.baseAddress! + traits.lowerBound * n
@@ -194,8 +207,9 @@ private struct Preparation {
   }
 
   /// Transforms, then y ← y − ȳ, 0 where missing; `total` grows by the sum of squares. Returns why the trait cannot be analysed.
-  private mutating func center(
-    _ y: UnsafeMutableBufferPointer<Double>, _ pattern: MissingPattern, total: inout Double
+  static func center(
+    _ y: UnsafeMutableBufferPointer<Double>, _ pattern: MissingPattern, _ transform: TraitTransform,
+    _ ranks: inout NormalScores, total: inout Double
   ) -> String? {
     guard pattern.observed > 0 else { return "no observed value" }
     guard pattern.degreesOfFreedom >= 1 else { return "too few observed samples" }

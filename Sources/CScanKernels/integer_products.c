@@ -267,6 +267,42 @@ INLINE int64_t decide_best(const int width, const int traits, const sk_panel *p,
   return count;
 }
 
+// The largest r of each trait: floors rise as pairs are seen.
+INLINE int64_t decide_maxima(const int width, const int traits, const int side, const sk_panel *p, const sk_traits *t,
+                             int64_t tile, const int32_t *sums, float *floors, uint64_t *found, float *upper) {
+  // Covers how far u was rounded down, and the fp32 roundings of a handful of operations.
+  const float above = 1 + 1e-5f;
+  int64_t count = 0;
+  for (int j = 0; j < traits; j++) {
+    const int64_t slot = tile * traits + j;
+    const float scale = t->scale[slot], error = t->error[slot], per_unit = 1 / scale;
+    const float *u = p->lower;
+    const int32_t *e = sums + j * width;
+    float floor = floors[slot], reach = scale * floor * (floor < 0 ? above : 1);
+#define VALUE(v) (side == 0 ? fabsf((float)e[v]) : (float)(side * e[v]))
+#define BOUND(v) (reach * u[v] - error * p->error[v] - scale * p->offset[v])
+    int any = 0;
+    for (int v = 0; v < width; v++) any |= !(VALUE(v) < BOUND(v));
+    if (any)
+      for (int v = 0; v < width; v++)
+        if (!(VALUE(v) < BOUND(v))) {
+          const float slack = error * p->error[v] * per_unit + p->offset[v], value = VALUE(v) * per_unit;
+          const float low = value - fabsf(value) * 1e-6f - slack, high = value + fabsf(value) * 1e-6f + slack;
+          found[count] = (uint64_t)slot << 32 | (uint64_t)v;
+          upper[count++] = (high < 0 ? high / (u[v] * above) : high / u[v]) + 1e-6f;
+          const float reached = (low < 0 ? low / u[v] : low / (u[v] * above)) - 1e-6f;
+          if (reached > floor) {
+            floor = reached;
+            reach = scale * floor * (floor < 0 ? above : 1);
+          }
+        }
+    floors[slot] = floor;
+#undef VALUE
+#undef BOUND
+  }
+  return count;
+}
+
 INLINE int64_t screen(const int width, const int traits, accumulate_function accumulate, const sk_panel *p,
                       const sk_traits *t, int64_t first, int64_t last, int64_t block, int32_t *sums, uint64_t *found,
                       float *upper) {
@@ -289,10 +325,37 @@ INLINE int64_t screen(const int width, const int traits, accumulate_function acc
   return count;
 }
 
+INLINE int64_t maxima(const int width, const int traits, const int side, accumulate_function accumulate,
+                      const sk_panel *p, const sk_traits *t, int64_t first, int64_t last, int64_t block, int32_t *sums,
+                      float *floors, uint64_t *found, float *upper) {
+  const int64_t size = (int64_t)width * traits;
+  const int64_t step = block >= t->groups ? 1 : last - first;
+  int64_t count = 0;
+  for (int64_t from = first; from < last; from += step) {
+    products(width, traits, accumulate, p->codes, p->depth, t, from, from + step, block, sums);
+    for (int64_t tile = from; tile < from + step; tile++)
+      count += decide_maxima(width, traits, side, p, t, tile, sums + (tile - from) * size, floors, found + count,
+                             upper + count);
+  }
+  return count;
+}
+
 #define INSTANCE(NAME, TARGET, WIDTH, TRAITS)                                                                     \
   TARGET static int64_t screen_##NAME(const sk_panel *p, const sk_traits *t, int64_t first, int64_t last,         \
                                       int64_t block, int32_t *sums, uint64_t *found, float *upper) {              \
     return screen(WIDTH, TRAITS, accumulate_##NAME, p, t, first, last, block, sums, found, upper);                \
+  }                                                                                                               \
+  TARGET static int64_t maxima_##NAME(const sk_panel *p, const sk_traits *t, int64_t first, int64_t last,         \
+                                      int64_t block, int32_t side, int32_t *sums, float *floors, uint64_t *found, \
+                                      float *upper) {                                                             \
+    switch (side) {                                                                                               \
+      case 0:                                                                                                     \
+        return maxima(WIDTH, TRAITS, 0, accumulate_##NAME, p, t, first, last, block, sums, floors, found, upper); \
+      case 1:                                                                                                     \
+        return maxima(WIDTH, TRAITS, 1, accumulate_##NAME, p, t, first, last, block, sums, floors, found, upper); \
+      default:                                                                                                    \
+        return maxima(WIDTH, TRAITS, -1, accumulate_##NAME, p, t, first, last, block, sums, floors, found, upper);\
+    }                                                                                                             \
   }                                                                                                               \
   TARGET static void products_##NAME(const uint8_t *codes, int64_t depth, const sk_traits *t, int64_t first,      \
                                      int64_t last, int64_t block, int32_t *sums) {                                \
@@ -314,17 +377,24 @@ INSTANCE(neon_dot, __attribute__((target("dotprod"))), NEON_WIDTH, NEON_TRAITS)
 typedef struct {
   sk_isa_shape shape;
   int64_t (*screen)(const sk_panel *, const sk_traits *, int64_t, int64_t, int64_t, int32_t *, uint64_t *, float *);
+  int64_t (*maxima)(const sk_panel *, const sk_traits *, int64_t, int64_t, int64_t, int32_t, int32_t *, float *,
+                    uint64_t *, float *);
   void (*products)(const uint8_t *, int64_t, const sk_traits *, int64_t, int64_t, int64_t, int32_t *);
 } instance;
 
 static const instance instances[SK_ISA_COUNT] = {
-    [SK_PORTABLE] = {{"portable", PORTABLE_WIDTH, PORTABLE_TRAITS, 1, 0}, screen_portable, products_portable},
+    [SK_PORTABLE] = {{"portable", PORTABLE_WIDTH, PORTABLE_TRAITS, 1, 0}, screen_portable, maxima_portable,
+         products_portable},
 #if defined(__x86_64__)
-    [SK_AVX2] = {{"AVX2", AVX2_WIDTH, AVX2_TRAITS, 1, 1}, screen_avx2, products_avx2},
-    [SK_AVX_VNNI] = {{"AVX-VNNI", AVX_VNNI_WIDTH, AVX_VNNI_TRAITS, 1, 0}, screen_avx_vnni, products_avx_vnni},
-    [SK_AVX512_VNNI] = {{"AVX512-VNNI", AVX512_WIDTH, AVX512_TRAITS, 0, 0}, screen_avx512_vnni, products_avx512_vnni},
+    [SK_AVX2] = {{"AVX2", AVX2_WIDTH, AVX2_TRAITS, 1, 1}, screen_avx2, maxima_avx2,
+         products_avx2},
+    [SK_AVX_VNNI] = {{"AVX-VNNI", AVX_VNNI_WIDTH, AVX_VNNI_TRAITS, 1, 0}, screen_avx_vnni, maxima_avx_vnni,
+         products_avx_vnni},
+    [SK_AVX512_VNNI] = {{"AVX512-VNNI", AVX512_WIDTH, AVX512_TRAITS, 0, 0}, screen_avx512_vnni, maxima_avx512_vnni,
+         products_avx512_vnni},
 #elif defined(__aarch64__)
-    [SK_NEON_DOT] = {{"NEON sdot", NEON_WIDTH, NEON_TRAITS, 1, 0}, screen_neon_dot, products_neon_dot},
+    [SK_NEON_DOT] = {{"NEON sdot", NEON_WIDTH, NEON_TRAITS, 1, 0}, screen_neon_dot, maxima_neon_dot,
+         products_neon_dot},
 #endif
 };
 
@@ -362,125 +432,12 @@ int64_t sk_screen(sk_isa isa, const sk_panel *panel, const sk_traits *traits, in
   return instances[isa].screen(panel, traits, first, last, block, sums, found, upper);
 }
 
+int64_t sk_screen_maxima(sk_isa isa, const sk_panel *panel, const sk_traits *traits, int64_t first, int64_t last,
+                         int64_t block, int32_t side, int32_t *sums, float *floors, uint64_t *found, float *upper) {
+  return instances[isa].maxima(panel, traits, first, last, block, side, sums, floors, found, upper);
+}
+
 void sk_integer_products(sk_isa isa, const uint8_t *codes, int64_t depth, const sk_traits *traits, int64_t first,
                          int64_t last, int64_t block, int32_t *sums) {
   instances[isa].products(codes, depth, traits, first, last, block, sums);
-}
-
-// MARK: codes
-
-#if defined(__x86_64__) && !(defined(__has_feature) && __has_feature(thread_sanitizer))
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES
-#endif
-
-CLONES void sk_pattern_lengths(const float *lost, const float *deletion, const float *factor, int64_t patterns,
-                               float squared, float growth, float offset, float *lower, int64_t stride) {
-  // Sixteen at a time in a vector, then into their rows.
-  for (int64_t p = 0; p < patterns; p += 16) {
-    const int64_t count = patterns - p < 16 ? patterns - p : 16;
-    float length[16];
-    for (int64_t k = 0; k < count; k++) {
-      const float f = sqrtf(lost[p + k]) * growth + offset;
-      const float left = squared - deletion[p + k] * (f * f);
-      length[k] = factor[p + k] * sqrtf(left > 0 ? left : 0);
-    }
-    for (int64_t k = 0; k < count; k++) lower[(p + k) * stride] = length[k];
-  }
-}
-
-void sk_place_codes(const uint8_t *codes, int64_t n, int64_t width, int64_t lane, uint8_t *panel) {
-  uint8_t *to = panel + lane * 4;
-  int64_t k = 0;
-  for (; 4 * k + 4 <= n; k++) memcpy(to + k * width * 4, codes + 4 * k, 4);
-  if (4 * k < n) {
-    uint8_t last[4] = {0};
-    memcpy(last, codes + 4 * k, (size_t)(n - 4 * k));
-    memcpy(to + k * width * 4, last, 4);
-  }
-}
-
-CLONES void sk_encode_calls(const uint8_t *calls, int64_t n, int32_t level, int32_t missing, uint8_t *codes) {
-  const uint8_t one = (uint8_t)level, two = (uint8_t)(2 * level), other = (uint8_t)missing;
-  for (int64_t i = 0; i < n; i++) {
-    const uint8_t g = calls[i];
-    const uint8_t low = g == 1 ? one : 0, high = g == 3 ? other : two;
-    codes[i] = g >= 2 ? high : low;
-  }
-}
-
-CLONES sk_code_sums sk_encode_dosages(const float *g, int64_t n, double mean, double low, double scale, int32_t largest,
-                                      uint8_t *codes) {
-  sk_code_sums sums = {0};
-  const double step = 1 / scale;
-  for (int64_t i = 0; i < n; i++) {
-    const double value = g[i] != g[i] ? mean : (double)g[i];
-    const double scaled = (value - low) * scale + 0.5;
-    int32_t code = (int32_t)scaled;
-    code = code < 0 ? 0 : code > largest ? largest : code;
-    const double delta = value - (low + code * step);
-    codes[i] = (uint8_t)code;
-    sums.sum += code;
-    sums.squares += code * code;
-    sums.error += delta;
-    sums.squared_error += delta * delta;
-  }
-  return sums;
-}
-
-CLONES void sk_range(const float *g, int64_t n, float *low, float *high) {
-  float least = INFINITY, most = -INFINITY;
-  for (int64_t i = 0; i < n; i++) {
-    least = g[i] < least ? g[i] : least;
-    most = g[i] > most ? g[i] : most;
-  }
-  *low = least <= most ? least : 0;
-  *high = least <= most ? most : 0;
-}
-
-CLONES double sk_largest_magnitude(const double *y, int64_t n) {
-  double largest = 0;
-  for (int64_t i = 0; i < n; i++) {
-    const double a = fabs(y[i]);
-    largest = a > largest ? a : largest;
-  }
-  return largest;
-}
-
-CLONES static int64_t round_trait(const double *y, int64_t n, double scale, int16_t *codes) {
-  int64_t sum = 0;
-  for (int64_t i = 0; i < n; i++) {
-    const double x = y[i] * scale;
-    const int32_t code = (int32_t)(x + (x < 0 ? -0.5 : 0.5));
-    codes[i] = (int16_t)code;
-    sum += code;
-  }
-  return sum;
-}
-
-CLONES static double squared_error(const double *y, int64_t n, double scale, const int16_t *codes) {
-  double sum = 0;
-  for (int64_t i = 0; i < n; i++) {
-    const double d = y[i] * scale - codes[i];
-    sum += d * d;
-  }
-  return sum;
-}
-
-double sk_encode_trait(const double *y, int64_t n, double scale, int32_t limit, int16_t *codes) {
-  int64_t sum = round_trait(y, n, scale, codes);
-  // Codes nearest to the next integer move first: the sum of about √(n/12) is made up by entries off by a quarter or more, which
-  // lengthens δ by a few per cent.
-  static const double least[3] = {0.25, 0, -1};
-  const int32_t move = sum > 0 ? -1 : 1;
-  for (int pass = 0; pass < 3 && sum != 0; pass++)
-    for (int64_t i = 0; i < n && sum != 0; i++) {
-      const int32_t moved = codes[i] + move;
-      if ((y[i] * scale - codes[i]) * move > least[pass] && moved >= -limit && moved <= limit) {
-        codes[i] = (int16_t)moved;
-        sum += move;
-      }
-    }
-  return sum == 0 ? squared_error(y, n, scale, codes) : -1;
 }

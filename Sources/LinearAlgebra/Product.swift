@@ -41,6 +41,32 @@ public enum BLAS {
       blasInt(lda), b, blasInt(ldb), 1, c, blasInt(ldc))
   }
 
+  /// C = A'B in fp64, all column-major with leading dimensions: A k × m, B k × n, C m × n.
+  ///
+  /// Bits of a column depend on m, n and k: give panels of one width where they must not.
+  public static func multiplyTransposed(
+    rows m: Int, columns n: Int, inner k: Int,
+    _ a: UnsafePointer<Double>, _ lda: Int, _ b: UnsafePointer<Double>, _ ldb: Int,
+    into c: UnsafeMutablePointer<Double>, _ ldc: Int
+  ) {
+    guard m > 0, n > 0 else { return }
+    cblas_dgemm(
+      CblasColMajor, CblasTrans, CblasNoTrans, blasInt(m), blasInt(n), blasInt(k), 1, a, blasInt(lda),
+      b, blasInt(ldb), 0, c, blasInt(ldc))
+  }
+
+  /// C = C − AB in fp64, column-major: A m × k, B k × n, C m × n.
+  public static func subtractProduct(
+    rows m: Int, columns n: Int, inner k: Int,
+    _ a: UnsafePointer<Double>, _ lda: Int, _ b: UnsafePointer<Double>, _ ldb: Int,
+    from c: UnsafeMutablePointer<Double>, _ ldc: Int
+  ) {
+    guard m > 0, n > 0, k > 0 else { return }
+    cblas_dgemm(
+      CblasColMajor, CblasNoTrans, CblasNoTrans, blasInt(m), blasInt(n), blasInt(k), -1, a,
+      blasInt(lda), b, blasInt(ldb), 1, c, blasInt(ldc))
+  }
+
   /// BLAS dimensions are 32-bit here (LP64); tiles are far smaller, so an overflow is our mistake.
   static func blasInt(_ value: Int) -> Int32 {
     precondition(value <= Int(Int32.max), "a BLAS call of more than 2^31 rows or columns")

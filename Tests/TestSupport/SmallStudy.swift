@@ -30,6 +30,17 @@ public struct SmallStudy: Sendable {
     self.dosages.append(dosages)
   }
 
+  /// The same with variants by chromosome and position, as scans by gene want them.
+  public func sorted() -> SmallStudy {
+    var study = self
+    let order = variants.indices.sorted {
+      (variants[$0].chromosome, variants[$0].position) < (variants[$1].chromosome, variants[$1].position)
+    }
+    study.variants = order.map { variants[$0] }
+    study.dosages = order.map { dosages[$0] }
+    return study
+  }
+
   public mutating func addTrait(
     _ values: [Double], chromosome: String = "", start: Int = 0, end: Int? = nil, id: String? = nil
   ) {

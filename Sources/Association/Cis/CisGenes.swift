@@ -48,6 +48,18 @@ struct CisGene: Sendable {
   }
 }
 
+extension CisGene {
+  /// As ``all(of:in:radius:anchor:isGrouped:)``.
+  ///
+  /// - Throws: ``StudyError`` `inconsistent` when no phenotype has a location.
+  static func located(
+    of traits: TraitPanel, in study: Study, radius: Int, anchor: WindowAnchor, isGrouped: Bool
+  ) throws(StudyError) -> (genes: [CisGene], drops: [Drop]) {
+    guard study.features.contains(where: \.hasLocation) else { throw CisScan.noLocation }
+    return all(of: traits, in: study, radius: radius, anchor: anchor, isGrouped: isGrouped)
+  }
+}
+
 /// A block of admitted variants that genes share, with their residual lengths.
 struct WindowBlock: Sendable {
   let panel: VariantPanel

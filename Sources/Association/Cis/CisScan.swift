@@ -39,9 +39,7 @@ public struct CisScan: Sendable {
   ) throws -> ScanSummary {
     BLAS.useSingleThread()
     guard study.features.contains(where: \.hasLocation) else {
-      throw StudyError(
-        .inconsistent, "no phenotype has a location, so there are no cis windows",
-        remedy: "give phenotypes as BED, or their positions in a separate file")
+      throw Self.noLocation
     }
     try execution.require(samples: study.sampleCount, traits: study.features.count)
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
@@ -69,12 +67,22 @@ public struct CisScan: Sendable {
     summary.counts = totals.withLock { $0 }
     summary.backend = "fp64"
     guard summary.counts.tests > 0 else {
-      throw StudyError(
-        .inconsistent,
-        "no variant lies in a cis window: \(summary.counts.variants) variants and \(traits.count) phenotypes were read",
-        remedy: "check chromosome names, positions, --window and the filters")
+      throw Self.noVariant(summary.counts.variants, traits.count)
     }
     return summary
+  }
+
+  static var noLocation: StudyError {
+    StudyError(
+      .inconsistent, "no phenotype has a location, so there are no cis windows",
+      remedy: "give phenotypes as BED, or their positions in a separate file")
+  }
+
+  static func noVariant(_ variants: Int, _ phenotypes: Int) -> StudyError {
+    StudyError(
+      .inconsistent,
+      "no variant lies in a cis window: \(variants) variants and \(phenotypes) phenotypes were read",
+      remedy: "check chromosome names, positions, --window and the filters")
   }
 }
 

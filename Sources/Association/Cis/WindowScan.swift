@@ -185,6 +185,14 @@ func parallel<Item: Sendable, Output: Sendable, Scratch>(
   return try state.withLock(\.results).compactMap { try $0?.get() }
 }
 
+/// The same without scratch.
+func parallel<Item: Sendable, Output: Sendable>(
+  _ items: [Item], workers: Int, _ work: @Sendable (Item) throws -> Output
+) throws -> [Output] {
+  var none = [Int](repeating: 0, count: workers)
+  return try parallel(items, &none) { _, item in try work(item) }
+}
+
 /// Each lane touches its own.
 private struct Scratches<Scratch>: @unchecked Sendable {
   let base: UnsafeMutablePointer<Scratch>

@@ -67,16 +67,9 @@ struct IntegerScreen: Sendable {
     self.lengths = lengths
     self.criticalR = criticalR
     self.survival = survival
-    let shape = instructions.shape
-    // A panel's part stays in the first-level cache while tiles of traits pass by (16 variants), or in a quarter of the second
-    // (64); the traits of a pass take half of the second, from where each byte is used for `width` products. So a core reads
-    // the traits once for every block of variants, n·t bytes, and the variants once for every pass of traits.
-    let caches = CacheSizes.current
-    let budget = shape.panel_in_l1 != 0 ? caches.first / 2 : caches.second / 4
-    let most = max(32, budget / (4 * Int(shape.width)))
-    let passes = traits.groups <= most + most / 4 ? 1 : (traits.groups + most - 1) / most
-    passGroups = (traits.groups + passes - 1) / passes
-    passTiles = max(1, min(traits.tiles, caches.second / 2 / (4 * passGroups * Int(shape.traits))))
+    let blocking = CacheBlocking(groups: traits.groups, shape: instructions.shape)
+    passGroups = blocking.groups
+    passTiles = min(traits.tiles, blocking.tiles)
   }
 
   private var width: Int { Int(instructions.shape.width) }
@@ -114,7 +107,7 @@ struct IntegerScreen: Sendable {
       let level = chooseLevel(panel, variants, block)
       var largest = 0
       for v in variants {
-        let coded = encode(panel, v, level: level, &w)
+        let coded = VariantCode(of: v, in: panel, level: level, codes: &w.codes)
         largest = max(largest, coded.largest)
         w.panels.withUnsafeMutableBufferPointer {
           sk_place_codes(
@@ -163,57 +156,8 @@ struct IntegerScreen: Sendable {
     return most
   }
 
-  private struct Coded {
-    /// s_v.
-    var scale: Double
-    /// κ, and d = s_v·‖δg_c‖.
-    var norm: Double
-    var lost: Double
-    var largest: Int
-  }
-
-  /// Fills `w.codes` with ĝ of variant `v`.
-  private func encode(_ panel: VariantPanel, _ v: Int, level: Int, _ w: inout Workspace) -> Coded {
-    let n = panel.sampleCount
-    let base = panel.columns[v] * n
-    let summary = panel.variants[v].summary
-    let mean = summary.mean
-    switch panel.block.dosages {
-    case .hardCalls(let calls):
-      // Imputed samples get the code nearest the mean; all lose the same, m, of which m·√(k(1 − k/n)) remains after centring.
-      let missing = Int((mean * Double(level)).rounded())
-      calls.withUnsafeBufferPointer {
-        sk_encode_calls($0.baseAddress! + base, Int64(n), Int32(level), Int32(missing), &w.codes)
-      }
-      let absent = n - summary.observed
-      let counts = (one: summary.rounded.1, two: summary.rounded.2)
-      let sum = level * (counts.one + 2 * counts.two) + missing * absent
-      let squares = level * level * (counts.one + 4 * counts.two) + missing * missing * absent
-      let off = abs(mean * Double(level) - Double(missing))
-      let spread = (Double(absent) * (1 - Double(absent) / Double(n))).squareRoot()
-      return Coded(
-        scale: Double(level), norm: (Double(n * squares - sum * sum) / Double(n)).squareRoot(),
-        lost: off * spread, largest: 2 * level)
-    case .fractional(let values):
-      var (least, most): (Float, Float) = (0, 0)
-      values.withUnsafeBufferPointer { sk_range($0.baseAddress! + base, Int64(n), &least, &most) }
-      let (low, range) = (Double(least), Double(most) - Double(least))
-      let largest = 2 * level
-      let scale = Double(largest) / max(range, 1e-30)
-      let sums = values.withUnsafeBufferPointer {
-        sk_encode_dosages($0.baseAddress! + base, Int64(n), mean, low, scale, Int32(largest), &w.codes)
-      }
-      let count = Double(n)
-      let norm = (Double(Int64(n) * sums.squares - sums.sum * sums.sum) / count).squareRoot()
-      // Σδ² is that of the uncentred δ, so no smaller.
-      return Coded(
-        scale: scale, norm: norm, lost: scale * (sums.squared_error.squareRoot() + 1e-12 * count),
-        largest: largest)
-    }
-  }
-
   private func setBounds(
-    _ v: Int, _ coded: Coded, _ stride: Int, _ block: ResidualLengths.Block, _ w: inout Workspace
+    _ v: Int, _ coded: VariantCode, _ stride: Int, _ block: ResidualLengths.Block, _ w: inout Workspace
   ) {
     let length = block.lengths[v]
     let inward = coded.scale * (1 - 0x1p-20)
@@ -365,19 +309,5 @@ struct SurvivalTable: Sendable {
 
   subscript(slack: Double) -> Double {
     slack < step * 256 ? share[Int(slack / step)] : 1
-  }
-}
-
-/// Bytes of the first- and second-level data cache of a core.
-struct CacheSizes {
-  var first: Int
-  var second: Int
-
-  static let current = CacheSizes(
-    first: size(_SC_LEVEL1_DCACHE_SIZE) ?? 32 << 10, second: size(_SC_LEVEL2_CACHE_SIZE) ?? 512 << 10)
-
-  private static func size(_ name: some BinaryInteger) -> Int? {
-    let bytes = sysconf(Int32(name))
-    return bytes > 0 ? bytes : nil
   }
 }

@@ -36,8 +36,7 @@ struct TraitCodes: Sendable {
 
   var count: Int { order.count }
 
-  /// Codes beyond this need more than two digits.
-  static let largestCode = 127 * 254 + 127
+  static let largestCode = Int(sk_largest_code)
   /// One survivor in fp64 costs as much as this many pairs in integers.
   static let survivorCost = 40.0
 
@@ -70,6 +69,8 @@ struct TraitCodes: Sendable {
           let lanes = max(1, min(workers, tiles))
           DispatchQueue.concurrentPerform(iterations: lanes) { lane in
             var codes = [Int16](repeating: 0, count: width * groups * 4)
+            var group = [Int32](repeating: 0, count: groups)
+            var high = [Int8](repeating: 0, count: width * groups * 4)
             var own: [(Int, Tile)] = []
             for tile in stride(from: lane, to: tiles, by: lanes) {
               for i in codes.indices { codes[i] = 0 }
@@ -88,10 +89,14 @@ struct TraitCodes: Sendable {
                   squared < 0 ? .infinity : Float(squared.squareRoot() * (1 + 1e-6) + 1e-9)
                 shared.scale[slot] = Float(plan.scale)
               }
-              var part = Tile()
-              Self.place(
-                codes, groups, width, shared.low! + tile * groups * width * 4, &part.group, &part.high)
-              if !part.group.isEmpty { own.append((tile, part)) }
+              let entries = Int(
+                sk_place_traits(
+                  codes, Int64(groups), Int64(width), shared.low! + tile * groups * width * 4, &group, &high))
+              if entries > 0 {
+                own.append(
+                  (tile, Tile(group: Array(group[..<entries]), high: Array(high[..<(entries * width * 4)])))
+                )
+              }
             }
             parts.withLock { for (tile, part) in own { $0[tile] = part } }
           }
@@ -119,33 +124,6 @@ struct TraitCodes: Sendable {
     let low: UnsafeMutablePointer<Int8>?
     let error: UnsafeMutablePointer<Float>
     let scale: UnsafeMutablePointer<Float>
-  }
-
-  /// Splits the codes of a tile's traits into low digits [group][trait][4] and the groups that have high ones.
-  private static func place(
-    _ codes: [Int16], _ groups: Int, _ width: Int, _ low: UnsafeMutablePointer<Int8>, _ group: inout [Int32],
-    _ high: inout [Int8]
-  ) {
-    for k in 0..<groups {
-      var hasHigh = false
-      for j in 0..<width {
-        for s in 0..<4 {
-          let code = Int(codes[j * groups * 4 + 4 * k + s])
-          if code > 127 || code < -127 { hasHigh = true }
-          low[(k * width + j) * 4 + s] = Int8(code - 254 * highDigit(code))
-        }
-      }
-      guard hasHigh else { continue }
-      group.append(Int32(k))
-      for j in 0..<width {
-        for s in 0..<4 { high.append(Int8(highDigit(Int(codes[j * groups * 4 + 4 * k + s])))) }
-      }
-    }
-  }
-
-  /// The code over 254, to the nearest: what is left fits ±127.
-  private static func highDigit(_ code: Int) -> Int {
-    code > 127 ? (code + 126) / 254 : code < -127 ? (code - 126) / 254 : 0
   }
 
   /// s·floor by slot.

@@ -2,5 +2,6 @@
 #pragma once
 #include "exact_products.h"
 #include "genotype_decode.h"
+#include "integer_codes.h"
 #include "integer_products.h"
 #include "screen.h"

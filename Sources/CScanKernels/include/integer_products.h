@@ -71,39 +71,15 @@ typedef struct {
 int64_t sk_screen(sk_isa isa, const sk_panel *panel, const sk_traits *traits, int64_t first, int64_t last, int64_t block,
                   int32_t *sums, uint64_t *found, float *upper);
 
+// For every trait its largest r over panels: with r in place of s·floor·u and side 0, 1 or −1 for |E|, E or −E, a pair is discarded
+// iff  E < scale·(floors[slot]·u − d) − error·κ, u = s_v‖Mg‖ rounded down by at most 2⁻¹⁸ of itself. floors becomes at least
+// ((E − error·κ)/scale − d)/u, and upper receives ((E + error·κ)/scale + d)/u of every pair reported. `reach` is not read.
+int64_t sk_screen_maxima(sk_isa isa, const sk_panel *panel, const sk_traits *traits, int64_t first, int64_t last,
+                         int64_t block, int32_t side, int32_t *sums, float *floors, uint64_t *found, float *upper);
+
 // The sums E themselves, [tile][traits][width].
 void sk_integer_products(sk_isa isa, const uint8_t *codes, int64_t depth, const sk_traits *traits, int64_t first,
                          int64_t last, int64_t block, int32_t *sums);
-
-// Bounds u of one variant for each pattern of missing phenotypes, with f = √lost[p]·growth + offset:
-//   lower[p·stride] = factor[p]·√max(0, squared − deletion[p]·f²)
-void sk_pattern_lengths(const float *lost, const float *deletion, const float *factor, int64_t patterns, float squared,
-                        float growth, float offset, float *lower, int64_t stride);
-
-// Puts one variant's n codes into lane `lane` of a panel; samples of the last group beyond n become 0.
-void sk_place_codes(const uint8_t *codes, int64_t n, int64_t width, int64_t lane, uint8_t *panel);
-
-// Hard calls (0, 1, 2, 3 = missing) to codes level·g, `missing` for 3.
-void sk_encode_calls(const uint8_t *calls, int64_t n, int32_t level, int32_t missing, uint8_t *codes);
-
-typedef struct {
-  int64_t sum, squares;            // of the codes
-  double error, squared_error;     // Σδ, Σδ² with δ = g − (low + code/scale)
-} sk_code_sums;
-
-// Dosages to codes rint((g − low)·scale) in 0…largest; NaN counts as `mean`.
-sk_code_sums sk_encode_dosages(const float *g, int64_t n, double mean, double low, double scale, int32_t largest,
-                               uint8_t *codes);
-
-// Smallest and largest of the values that are numbers; 0 and 0 when none is.
-void sk_range(const float *g, int64_t n, float *low, float *high);
-
-// max |y|.
-double sk_largest_magnitude(const double *y, int64_t n);
-
-// Trait codes rint(y·scale), then moved by one where that costs least until they add up to zero. Returns Σδ² with
-// δ = y·scale − code, or −1 when codes within ±limit that add up to zero were not found.
-double sk_encode_trait(const double *y, int64_t n, double scale, int32_t limit, int16_t *codes);
 
 #ifdef __cplusplus
 }
