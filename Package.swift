@@ -48,7 +48,7 @@ let package = Package(
     + module("Distributions", ["CSpecialFunctions", "CText"])
     + module("StudyData", ["LinearAlgebra"])
     + module("StudyIO", ["StudyData", "LinearAlgebra", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
-    + module("MultipleTesting", [])
+    + module("MultipleTesting", ["Distributions"])
     + module(
       "Association",
       ["StudyData", "LinearAlgebra", "Distributions", "CScanKernels"])

@@ -22,11 +22,3 @@ public enum FDistribution {
     return csf_log_incomplete_beta(denominator / 2, numerator / 2, x, y)
   }
 }
-
-/// The beta distribution.
-public enum Beta {
-  /// ln P(X ≤ x), 0 ≤ x ≤ 1, shapes > 0.
-  public static func logCDF(_ x: Double, _ shape1: Double, _ shape2: Double) -> Double {
-    csf_log_incomplete_beta(shape1, shape2, x, 1 - x)
-  }
-}

@@ -24,6 +24,15 @@ double csf_log_gamma_q(double a, double x);
 // Φ⁻¹(p).
 double csf_normal_quantile(double p);
 
+// ψ(x) and ψ′(x), x > 0.
+double csf_digamma(double x);
+double csf_trigamma(double x);
+
+// ψ(x + h) − ψ(x) and ψ′(x + h) − ψ′(x), x > 0, h ≥ 0, subtracted in extended precision: for h far below x little of
+// a difference of doubles would be left.
+double csf_digamma_rise(double x, double h);
+double csf_trigamma_rise(double x, double h);
+
 #ifdef __cplusplus
 }
 #endif
