@@ -51,7 +51,7 @@ let package = Package(
     + module("MultipleTesting", ["Distributions"])
     + module(
       "Association",
-      ["StudyData", "LinearAlgebra", "Distributions", "CScanKernels"])
+      ["StudyData", "LinearAlgebra", "Distributions", "MultipleTesting", "CScanKernels"])
     + module("Simulation", ["StudyData", "StudyIO", "Distributions", "LinearAlgebra"])
     + [
       .target(

@@ -90,7 +90,9 @@ public struct CisPermutations: Sendable {
     var summary = ScanSummary(prepared)
     summary.drops += drops
     summary.drops += results.filter { $0.lead == nil }.map {
-      Drop(.phenotype, id: $0.id, reason: $0.variantCount == 0 ? "no variant in the window" : "no variant varies")
+      Drop(
+        .phenotype, id: $0.id, reason: $0.variantCount == 0 ? "no variant in the window" : "no variant varies"
+      )
     }
     summary.counts = totals
     summary.counts.variants = read.variants
