@@ -75,24 +75,29 @@ struct MaximaQuadrature {
     (0..<2 * degree).map { cos(.pi * Double($0) / Double(degree)) }
   }
 
-  /// Means over the copies of the Chebyshev polynomials of (z − center)/radius, by their recurrence, 32 copies at a time.
+  /// Means over the copies of the Chebyshev polynomials of (z − center)/radius, by their recurrence, eight copies at a time.
   private static func moments(_ z: [Double], center: Double, radius: Double, degree: Int) -> [Double] {
-    typealias Lanes = SIMD32<Double>
+    typealias Lanes = SIMD8<Double>
+    let lanes = Lanes.scalarCount
+    var x = z.map { min(max(($0 - center) / radius, -1), 1) }
+    x.append(contentsOf: repeatElement(0, count: (lanes - z.count % lanes) % lanes))
     var sums = [Lanes](repeating: .zero, count: degree + 1)
-    for start in stride(from: 0, to: z.count, by: Lanes.scalarCount) {
-      var (x, last) = (Lanes.zero, Lanes.zero)
-      for lane in 0..<min(Lanes.scalarCount, z.count - start) {
-        x[lane] = min(max((z[start + lane] - center) / radius, -1), 1)
-        // Lanes without a copy stay zero.
-        last[lane] = 1
-      }
-      var this = x
-      sums[0] += last
-      sums[1] += this
-      let twice = x + x
-      for k in 2...degree {
-        (last, this) = (this, twice * this - last)
-        sums[k] += this
+    sums.withUnsafeMutableBufferPointer { sums in
+      x.withUnsafeBytes { x in
+        for start in stride(from: 0, to: z.count, by: lanes) {
+          var this = x.loadUnaligned(fromByteOffset: start * MemoryLayout<Double>.stride, as: Lanes.self)
+          var last = Lanes(repeating: 1)
+          // Lanes without a copy are zero at all degrees.
+          for lane in min(lanes, z.count - start)..<lanes { last[lane] = 0 }
+          let twice = this + this
+          sums[0] += last
+          sums[1] += this
+          for k in 2...degree {
+            let next = twice * this - last
+            sums[k] += next
+            (last, this) = (this, next)
+          }
+        }
       }
     }
     return sums.map { $0.sum() / Double(z.count) }

@@ -1,3 +1,4 @@
+import Distributions
 import Foundation
 import MultipleTesting
 import TestSupport
@@ -33,7 +34,7 @@ import Testing
     for cut in [-2000, -690, -30, -3, -1e-1, -1e-4] {
       let threshold = fit.nominalLogThreshold(logGeneP: cut)
       let left = fit.nominalLogThreshold(logGeneP: cut, scale: .trueDegreesOfFreedom)
-      let t = tail.quantile(logP: threshold, under: .init(degreesOfFreedom: Double(nu)))
+      let t = tail.quantile(logP: threshold, under: StudentT(degreesOfFreedom: Double(nu)))
       let rest = Double(nu) + t * t
       let found = fit.logP(r: t / rest.squareRoot(), oneMinusRSquared: Double(nu) / rest)
       // 1e-11 in ln p_beta and as much in its quantile; near p = 1 the tails cannot be told apart below 1e-15.
