@@ -34,7 +34,7 @@ struct CisNominalCommand: ParsableCommand {
     let table = ResultTable(.cis, resources.format, study.features)
     let scan = CisScan(
       radius: window, anchor: test.windowFrom ?? .automatic,
-      options: test.scanOptions(try input.selection(margin: margin(study))))
+      options: test.scanOptions(try input.selection(margin: study.windowMargin(window))))
 
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
@@ -93,10 +93,12 @@ struct CisNominalCommand: ParsableCommand {
     pairs.dropIndex()
     return ["\(pairs.path) has no index: the genotypes are not sorted by chromosome and position"]
   }
+}
 
+extension Study {
   /// How far from a feature's start a variant of its window may lie.
-  private func margin(_ study: Study) -> Int {
-    let longest = study.features.lazy.map { $0.end - $0.start }.max() ?? 0
+  func windowMargin(_ window: Int) -> Int {
+    let longest = features.lazy.map { $0.end - $0.start }.max() ?? 0
     let (margin, overflow) = window.addingReportingOverflow(longest)
     return overflow ? .max : margin
   }

@@ -80,6 +80,8 @@ struct Manifest: Encodable {
   var backend: String
   var screen: Screen?
   var permutations: Permutations?
+  /// `cis permute`.
+  var genes: GeneReport?
   var blas: String
   var blasCore: String
   var threads: Int

@@ -87,21 +87,16 @@ struct ResultTable: Sendable {
       text.head.append(cells: variant.id)
       text.tail.append(number: s.alleleFrequency)
       text.tail.append(number: s.minorAlleleSamples)
-      // tensorQTL truncates the carriers' dosage sum.
-      let carried = Int(s.carrierSum)
-      text.tail.append(number: s.altIsMinor ? carried : 2 * s.observed - carried)
+      text.tail.append(number: s.tensorQTLMinorAlleleCount)
     case .tensorqtl:
       text.head.append(cells: variant.id)
       text.tail.append(s.alleleFrequency)
     case .fastqtl:
       text.head.append(cells: variant.id)
-      // FastQTL counts alleles of rounded dosages.
-      let (n0, n1, n2) = s.rounded
-      let (ref, alt) = (2 * n0 + n1, n1 + 2 * n2)
-      text.tail.append(number: ref >= alt ? n1 + n2 : n0 + n1)
-      text.tail.append(number: min(ref, alt))
-      // FastQTL divides in single precision, which shows in the last of its six digits.
-      text.tail.append(number: Double(Float(min(ref, alt)) / Float(ref + alt)), precision: 6)
+      let minor = s.fastQTLMinorAllele
+      text.tail.append(number: minor.samples)
+      text.tail.append(number: minor.count)
+      text.tail.append(number: minor.frequency, precision: 6)
     case .qtltools where scan == .cis:
       text.head.append(cells: variant.id, variant.chromosome)
       text.head.append(number: variant.position)
@@ -189,6 +184,24 @@ struct ResultTable: Sendable {
     out.append(number: feature.end)
     out.append(cells: feature.strand.map(String.init) ?? "+")
     out.append(number: variantsInWindow)
+  }
+}
+
+extension VariantSummary {
+  /// tensorQTL truncates the carriers' dosage sum.
+  var tensorQTLMinorAlleleCount: Int {
+    let carried = Int(carrierSum)
+    return altIsMinor ? carried : 2 * observed - carried
+  }
+
+  /// FastQTL counts alleles of rounded dosages, and divides in single precision, which shows in the last of its six digits.
+  var fastQTLMinorAllele: (samples: Int, count: Int, frequency: Double, isAlt: Bool) {
+    let (n0, n1, n2) = rounded
+    let (ref, alt) = (2 * n0 + n1, n1 + 2 * n2)
+    return (
+      ref >= alt ? n1 + n2 : n0 + n1, min(ref, alt), Double(Float(min(ref, alt)) / Float(ref + alt)),
+      ref >= alt
+    )
   }
 }
 

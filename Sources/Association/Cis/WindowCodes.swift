@@ -1,4 +1,5 @@
 internal import CScanKernels
+internal import Glibc
 internal import StudyData
 
 /// The variants of one gene's window as panels of integers, identical ones once.
@@ -52,9 +53,10 @@ struct WindowCodes {
       guard case .hardCalls = panel.block.dosages else { return false }
       return panel.variants[index].summary.observed == n(panel)
     }
-    return isExact ? 1 : 16
+    return isExact ? 1 : Self.testLevel
   }
 
+  static let testLevel = Int(String(cString: getenv("LEVEL") ?? strdup("16")))!
   private func n(_ panel: VariantPanel) -> Int { panel.sampleCount }
 
   /// Codes a panel; returns its largest code.
