@@ -81,6 +81,24 @@ struct PairEvaluator {
     return squaredNorm > 0
   }
 
+  /// ‖M_p g‖² of the loaded variant among the samples that `pattern` observes.
+  mutating func squaredNorm(among pattern: MissingPattern) -> Double {
+    let n = traits.sampleCount
+    if let left = pattern.residualSquaredNorm(
+      residual, squaredNorm: squaredNorm, q: residualiser.q, sampleCount: n, rank: residualiser.rank,
+      scratch: &scratch)
+    {
+      return left
+    }
+    var left = 0.0
+    explicitResidual = residual
+    explicitResidual.withUnsafeMutableBufferPointer { e in
+      residualiser.project(e.baseAddress!, pattern: pattern, scratch: &scratch)
+      sk_panel_products(e.baseAddress!, 1, e.baseAddress!, 1, Int64(n), &left)
+    }
+    return left
+  }
+
   /// Removes traits without missing values whose |r| with variant `k` is certainly below `criticalR`, given ℓ ≤ ‖Mg‖.
   ///
   /// ỹ is orthogonal to Q, so g_c'ỹ is the product of the residual, to the rounding of a sum over ‖g_c‖.
