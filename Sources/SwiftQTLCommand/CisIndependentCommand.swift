@@ -125,7 +125,8 @@ struct CisIndependentCommand: ParsableCommand {
       throw StudyError(
         .inconsistent, file: significantFrom,
         table.isGrouped
-          ? "its genes are groups of phenotypes" : "its genes are phenotypes, but --phenotype-groups is given",
+          ? "its genes are groups of phenotypes"
+          : "its genes are phenotypes, but --phenotype-groups is given",
         remedy: table.isGrouped
           ? "give the groups with --phenotype-groups, as for the permutations"
           : "leave --phenotype-groups out, or give the permutation table of groups (with a column group_id)")

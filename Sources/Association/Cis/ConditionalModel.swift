@@ -147,7 +147,9 @@ struct WindowProducts {
 
   /// What variant `s` adds to a model, for each pattern: a unit vector, or zero where the observed samples cannot tell it from the
   /// model. `after` is the model with it.
-  private mutating func directions(_ s: Int, _ before: ConditionalModel, _ after: ConditionalModel) -> [Double] {
+  private mutating func directions(_ s: Int, _ before: ConditionalModel, _ after: ConditionalModel)
+    -> [Double]
+  {
     var scratch: [Double] = []
     return patterns.original.indices.flatMap { l in
       let pattern = before.pattern(l)
