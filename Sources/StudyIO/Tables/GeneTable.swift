@@ -96,10 +96,11 @@ public struct GeneTable: Sendable {
 extension TextBytes {
   /// ln of a non-negative decimal number, also of one that no double holds (`3e-400`).
   var logDecimal: Double? {
-    guard let value = decimal, value.sign == .plus || value == 0 else { return nil }
-    if value >= 0x1p-1022 { return log(value) }
-    // Zero, or below the normal numbers: mantissa and exponent apart.
-    guard let e = lastIndex(where: { $0 | 0x20 == UInt8(ascii: "e") }) else { return log(value) }
+    if let value = decimal, value >= 0x1p-1022 { return log(value) }
+    // Zero, below the normal numbers, or no such number: mantissa and exponent apart.
+    guard let e = lastIndex(where: { $0 | 0x20 == UInt8(ascii: "e") }) else {
+      return decimal.flatMap { $0 < 0 ? nil : log($0) }
+    }
     guard let mantissa = TextBytes(rebasing: self[..<e]).decimal,
       let exponent = TextBytes(rebasing: self[(e + 1)...]).decimal, mantissa >= 0
     else { return nil }
