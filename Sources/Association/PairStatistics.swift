@@ -81,22 +81,22 @@ struct PairEvaluator {
     return squaredNorm > 0
   }
 
-  /// ‖M_p g‖² of the loaded variant on the samples that a pattern observes; 0 when it does not vary among them.
-  mutating func observedSquaredNorm(pattern index: Int) -> Double {
-    let pattern = traits.patterns[index]
+  /// ‖M_p g‖² of the loaded variant among the samples that `pattern` observes.
+  mutating func squaredNorm(among pattern: MissingPattern) -> Double {
+    let n = traits.sampleCount
     if let left = pattern.residualSquaredNorm(
-      residual, squaredNorm: squaredNorm, q: residualiser.q, sampleCount: traits.sampleCount,
-      rank: residualiser.rank, scratch: &scratch)
+      residual, squaredNorm: squaredNorm, q: residualiser.q, sampleCount: n, rank: residualiser.rank,
+      scratch: &scratch)
     {
       return left
     }
-    var squared = 0.0
+    var left = 0.0
     explicitResidual = residual
     explicitResidual.withUnsafeMutableBufferPointer { e in
       residualiser.project(e.baseAddress!, pattern: pattern, scratch: &scratch)
-      sk_panel_products(e.baseAddress!, 1, e.baseAddress!, 1, Int64(traits.sampleCount), &squared)
+      sk_panel_products(e.baseAddress!, 1, e.baseAddress!, 1, Int64(n), &left)
     }
-    return squared > Self.collinearity * squaredNorm ? squared : 0
+    return left
   }
 
   /// Removes traits without missing values whose |r| with variant `k` is certainly below `criticalR`, given ℓ ≤ ‖Mg‖.

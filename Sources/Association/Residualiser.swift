@@ -61,6 +61,25 @@ public struct Residualiser: Sendable {
     }
   }
 
+  private init(_ other: Residualiser, adding direction: [Double]) {
+    sampleCount = other.sampleCount
+    rank = other.rank + 1
+    drops = other.drops
+    q = other.q + direction
+  }
+
+  /// The projector that takes out one more vector: ν falls by one for every trait whose samples tell it from the covariates, and
+  /// a trait may have none left.
+  ///
+  /// - Parameter x: centred or not.
+  /// - Returns: nil when nothing is left of `x`: it is collinear with what is taken out already.
+  func adding(_ x: [Double]) -> Residualiser? {
+    var direction = x
+    var scratch: [Double] = []
+    let left = direction.normalize { project($0, width: 1, scratch: &scratch) }
+    return left > PairEvaluator.collinearity ? Residualiser(self, adding: direction) : nil
+  }
+
   /// x ← Mx for each of `width` columns.
   ///
   /// Bits of a column depend on that column alone (see `exact_products.h`). Complexity: 4·n·rank flop a column and pass.
@@ -118,6 +137,24 @@ public struct Residualiser: Sendable {
     return MissingPattern(
       missing: missing, observed: n - missing.count, rank: observedRank, inverse: inverse.storage,
       smallestEigenvalue: smallest)
+  }
+}
+
+extension [Double] {
+  /// x ← Px/‖Px‖ (or what rounding leaves). Returns ‖Px‖²/‖x‖².
+  mutating func normalize(after project: (UnsafeMutablePointer<Double>) -> Void) -> Double {
+    let n = Int64(count)
+    return withUnsafeMutableBufferPointer { x in
+      let base = x.baseAddress!
+      var (total, left) = (0.0, 0.0)
+      sk_panel_products(base, 1, base, 1, n, &total)
+      project(base)
+      sk_panel_products(base, 1, base, 1, n, &left)
+      guard left > 0 else { return 0 }
+      let length = left.squareRoot()
+      for i in x.indices { x[i] /= length }
+      return left / total
+    }
   }
 }
 

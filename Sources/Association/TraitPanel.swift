@@ -104,6 +104,47 @@ struct TraitPanel: Sendable {
     distributions = patterns.map { StudentT(degreesOfFreedom: Double(max(1, $0.degreesOfFreedom))) }
   }
 
+  /// The traits of `base` at `indices` after more was taken out of them; those without a degree of freedom, or of which nothing is
+  /// left, are left out.
+  ///
+  /// The complete pattern is first, then those of the traits asked for in their order.
+  ///
+  /// - Parameter residualiser: what `base` was made with and more (``Residualiser/adding(_:)``).
+  /// - Complexity: 8·n·rank flop a trait, O(rank³) a pattern.
+  init(_ indices: [Int32], of base: TraitPanel, residualiser: Residualiser) {
+    let n = base.sampleCount
+    var patterns = [residualiser.pattern(missing: [])]
+    var known: [Int32: Int32] = [0: 0]
+    var (ordinals, unit, norms, patternOf): ([Int], [Double], [Double], [Int32]) = ([], [], [], [])
+    var scratch: [Double] = []
+    for trait in indices.map(Int.init) {
+      let original = base.patternOf[trait]
+      let index = known[original] ?? Int32(patterns.count)
+      if known[original] == nil {
+        known[original] = index
+        patterns.append(residualiser.pattern(missing: base.patterns[Int(original)].missing))
+      }
+      let pattern = patterns[Int(index)]
+      guard pattern.degreesOfFreedom >= 1 else { continue }
+      var y = Array(base.unit[trait * n..<(trait + 1) * n])
+      let left = y.normalize { residualiser.project($0, pattern: pattern, scratch: &scratch) }
+      guard left > 1e-10 else { continue }
+      ordinals.append(base.ordinals[trait])
+      unit += y
+      norms.append(base.norms[trait] * left.squareRoot())
+      patternOf.append(index)
+    }
+    sampleCount = n
+    self.ordinals = ordinals
+    self.unit = unit
+    self.norms = norms
+    self.patternOf = patternOf
+    self.patterns = patterns
+    sizes = patterns.map { ($0.observed, $0.degreesOfFreedom) }
+    distributions = patterns.map { StudentT(degreesOfFreedom: Double(max(1, $0.degreesOfFreedom))) }
+    drops = []
+  }
+
   private static func patterns(_ missingSets: [[Int32]], _ residualiser: Residualiser, workers: Int)
     -> [MissingPattern]
   {

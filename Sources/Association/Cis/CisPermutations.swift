@@ -283,9 +283,12 @@ extension PairEvaluator {
   mutating func lengths(of window: CisWindow, trait: Int) -> [Double] {
     let pattern = Int(traits.patternOf[trait])
     guard pattern > 0 else { return (0..<window.count).map { window.squaredNorm($0).squareRoot() } }
+    let missing = traits.patterns[pattern]
     return (0..<window.count).map { k in
       let (panel, index) = window.place(k)
-      return load(index, of: panel) ? observedSquaredNorm(pattern: pattern).squareRoot() : 0
+      guard load(index, of: panel) else { return 0 }
+      let left = squaredNorm(among: missing)
+      return left > Self.collinearity * squaredNorm ? left.squareRoot() : 0
     }
   }
 

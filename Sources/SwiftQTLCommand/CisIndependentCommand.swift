@@ -1,0 +1,238 @@
+import ArgumentParser
+import SwiftQTL
+
+struct CisIndependentCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "independent",
+    abstract: "Find the independent signals of each significant gene, by forward-backward regression.",
+    discussion: """
+      Analyses the genes of a table of permutation tests (that of cis permute, or tensorQTL's) whose q-value is at most --fdr, each at its own pval_nominal_threshold. Forward: the most significant variant joins the model as long as it reaches the threshold. Backward: for each of them the window is scanned again given all others; a signal whose best variant misses the threshold is dropped.
+
+      Writes OUT.cis_independent.tsv.gz, a row per signal: beta, se, t, df and p are those of its variant given the variants of the gene's other signals, p_forward was reached when it was found. With --all-pairs also OUT.cis_conditional.tsv.gz: every variant of the window given the other signals, for fine-mapping of each signal.
+
+      EXAMPLE
+        swiftqtl cis independent --genotypes chr22.vcf.gz --dosage-field DS \\
+          --phenotypes expression.bed.gz --covariates covariates.tsv \\
+          --significant-from study.cis_permute.tsv.gz --out study
+      """)
+
+  @OptionGroup(title: "Input") var input: InputOptions
+  @OptionGroup(title: "Tests") var test: TestOptions
+  @OptionGroup(title: "Output and resources") var resources: RunOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Table with phenotype_id (or group_id), qval and pval_nominal_threshold.", valueName: "file"))
+  var significantFrom: String
+
+  @Option(help: ArgumentHelp("Largest q-value of a gene that is analysed.", valueName: "share"))
+  var fdr = 0.05
+
+  @Option(
+    help: ArgumentHelp(
+      "Two columns, phenotype and group: signals are those of the group, over all its phenotypes.",
+      valueName: "file"))
+  var phenotypeGroups: String?
+
+  @Option(
+    help: ArgumentHelp("Bases on either side of a phenotype; the window is closed.", valueName: "bases"))
+  var window = 1_000_000
+
+  @Option(help: ArgumentHelp("At most so many signals per gene.", valueName: "n"))
+  var maxSignals: Int?
+
+  @Flag(help: "Also write the conditional statistics of all variants for each signal.")
+  var allPairs = false
+
+  func validate() throws {
+    guard window >= 0 else { throw ValidationError("--window must not be negative.") }
+    guard fdr > 0, fdr <= 1 else { throw ValidationError("--fdr must be above 0 and at most 1.") }
+    if let maxSignals, maxSignals < 1 { throw ValidationError("--max-signals must be at least 1.") }
+    guard resources.format == .swiftqtl else {
+      throw ValidationError("cis independent has no other --format than swiftqtl.")
+    }
+  }
+
+  func run() throws {
+    let progress = Progress(quiet: resources.quiet)
+    // The small tables first: what is wrong with them shows at once.
+    let (genes, thresholds) = try significantGenes()
+    let groups = try phenotypeGroups.map { (path) throws(StudyError) in try PhenotypeGroups.read(path) }
+    var study = try input.study(phenotypeRegions: true, workers: resources.workers)
+    if let phenotypeGroups, let groups {
+      study = try PhenotypeGroups.apply(groups, of: phenotypeGroups, to: study)
+    }
+    for line in study.alignment + study.genotypes.notes { progress.note(line) }
+    let scan = ConditionalScan(
+      CisScan(
+        radius: window, anchor: test.windowFrom ?? .automatic,
+        options: test.scanOptions(try input.selection(margin: margin(study)))),
+      isGrouped: groups != nil, maximumSignals: maxSignals, reportsAllPairs: allPairs)
+
+    let files = OutputTransaction()
+    let interruption = Interruption(givingUp: files)
+    defer { withExtendedLifetime(interruption) {} }
+    let path = resources.out + ".cis_independent.tsv.gz"
+    let pairsPath = resources.out + ".cis_conditional.tsv.gz"
+    let signals = try files.open(path, compression: resources.compression)
+    let pairs = allPairs ? try files.open(pairsPath, compression: resources.compression) : nil
+    let drops = try DropWriter(
+      files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
+    let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
+    let inputs = try Manifest.inputs(
+      input.files(of: study) + [significantFrom, phenotypeGroups].compactMap(\.self))
+    try drops.append(study.drops)
+    let table = SignalTable(study.features, isGrouped: groups != nil)
+    try signals.append(bytes: table.headerLine)
+    try pairs?.append(bytes: table.pairs.headerLine(adding: "rank"))
+
+    let level = resources.compressionLevel
+    let started = progress.elapsed
+    var genesWithSignal = 0
+    let summary = try scan.run(
+      in: study, thresholds: thresholds, execution: resources.execution,
+      render: { gene in RenderedSignals(gene, table, level: level) },
+      drop: { try drops.append($0) },
+      emit: { gene, fraction in
+        try signals.append(gene.text)
+        if let pairs { try gene.pairs.write(to: pairs) }
+        genesWithSignal += gene.count > 0 ? 1 : 0
+        progress.advance(tests: gene.tests, rows: gene.count, fraction: fraction)
+      })
+    let scanned = progress.elapsed
+    progress.finish()
+    try drops.append(summary.drops)
+    let notes = [
+      "\(thresholds.count) of \(genes) genes in \(significantFrom) have q <= \(fdr) and a threshold",
+      "\(summary.counts.rows) signals of \(genesWithSignal) genes",
+    ]
+    for note in summary.notes + notes { progress.note(note) }
+    let manifest = Manifest(
+      study: study, summary: summary, drops: drops.counts, run: resources,
+      outputs: [path] + (allPairs ? [pairsPath] : [])
+        + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
+      seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
+      notes: notes)
+    try manifestFile.append(bytes: manifest.json())
+    try files.commit()
+    progress.note("\(Progress.duration(progress.elapsed)); written to \(path)")
+  }
+
+  /// - Returns: the number of genes in the table, and ln p by gene for those to analyse.
+  private func significantGenes() throws(StudyError) -> (count: Int, thresholds: [String: Double]) {
+    let table = try GeneTable.read(significantFrom)
+    if table.isGrouped != (phenotypeGroups != nil) {
+      throw StudyError(
+        .inconsistent, file: significantFrom,
+        table.isGrouped
+          ? "its genes are groups of phenotypes"
+          : "its genes are phenotypes, but --phenotype-groups is given",
+        remedy: table.isGrouped
+          ? "give the groups with --phenotype-groups, as for the permutations"
+          : "leave --phenotype-groups out, or give the permutation table of groups (with a column group_id)")
+    }
+    let thresholds = table.significant(fdr: fdr)
+    guard !thresholds.isEmpty else {
+      throw StudyError(
+        .degenerate, file: significantFrom,
+        "none of its \(table.genes.count) genes has q <= \(fdr) and a threshold",
+        remedy: "raise --fdr, or there is nothing to find")
+    }
+    return (table.genes.count, thresholds)
+  }
+
+  /// How far from a feature's start a variant of its window may lie.
+  private func margin(_ study: Study) -> Int {
+    let longest = study.features.lazy.map { $0.end - $0.start }.max() ?? 0
+    let (margin, overflow) = window.addingReportingOverflow(longest)
+    return overflow ? .max : margin
+  }
+}
+
+/// Rows of signals, and of all pairs given the other signals.
+struct SignalTable: Sendable {
+  /// Our own columns of `cis nominal`.
+  let pairs: ResultTable
+  private let features: [Feature]
+  private let isGrouped: Bool
+
+  init(_ features: [Feature], isGrouped: Bool) {
+    self.features = features
+    self.isGrouped = isGrouped
+    pairs = ResultTable(.cis, .swiftqtl, features)
+  }
+
+  var headerLine: [UInt8] {
+    let columns =
+      "phenotype_id \(isGrouped ? "group_id " : "")rank variant_id chromosome position ref alt start_distance "
+      + "beta se t df neg_log10_p p p_forward af ma_samples ma_count n num_var"
+    return Array((columns.replacing(" ", with: "\t") + "\n").utf8)
+  }
+
+  func append(_ signal: GeneSignals.Signal, of gene: GeneSignals, to out: inout RowBuffer) {
+    let (row, feature) = (signal.row, features[signal.row.feature])
+    let (variant, s) = (gene.variants[row.variant].variant, gene.variants[row.variant].summary)
+    out.append(cells: feature.id)
+    if isGrouped { out.append(cells: gene.id) }
+    out.append(number: signal.rank)
+    out.append(cells: variant.id, variant.chromosome)
+    out.append(number: variant.position)
+    out.append(cells: variant.ref, variant.alt)
+    out.append(number: variant.position - feature.tss)
+    out.append(number: row.beta)
+    out.append(number: row.standardError)
+    out.append(number: row.t)
+    out.append(number: row.degreesOfFreedom)
+    out.append(number: LogP.negLog10(row.logP))
+    out.append(logP: row.logP)
+    out.appendTab()
+    out.append(logP: signal.forwardLogP)
+    out.appendTab()
+    out.append(number: s.alleleFrequency)
+    out.append(number: s.minorAlleleSamples)
+    out.append(number: s.minorAlleleCount)
+    out.append(number: row.n)
+    out.append(gene.variantCount)
+    out.appendNewline()
+  }
+}
+
+/// One gene's results as text, made on the workers.
+struct RenderedSignals: Sendable {
+  private(set) var text = RowBuffer(capacity: 1 << 9)
+  private(set) var pairs: CompressedRows
+  let count: Int
+  let tests: Int
+
+  init(_ gene: GeneSignals, _ table: SignalTable, level: Int) {
+    count = gene.signals.count
+    tests = gene.variantCount
+    for signal in gene.signals { table.append(signal, of: gene, to: &text) }
+    var rows = RowBuffer(capacity: 1 << 9)
+    let texts = gene.pairs.isEmpty ? [] : gene.variants.map(table.pairs.text)
+    for (signal, conditional) in zip(gene.signals, gene.pairs) {
+      for row in conditional {
+        table.pairs.append(row, texts[row.variant], to: &rows)
+        rows.appendTab()
+        rows.append(signal.rank)
+        rows.appendNewline()
+      }
+    }
+    pairs = CompressedRows(rows, level: level)
+  }
+}
+
+/// Rows, compressed where there are enough of them to fill blocks: then the workers share that work.
+struct CompressedRows: Sendable {
+  private let rows: RowBuffer
+  private let blocks: BGZFBlocks?
+
+  init(_ rows: RowBuffer, level: Int) {
+    blocks = rows.count >= 1 << 16 ? BGZFBlocks(rows, level: level) : nil
+    self.rows = blocks == nil ? rows : RowBuffer(capacity: 0)
+  }
+
+  func write(to table: TableWriter) throws(StudyError) {
+    if let blocks { try table.append(blocks) } else { try table.append(rows) }
+  }
+}
