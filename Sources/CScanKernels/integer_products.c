@@ -49,6 +49,31 @@ INLINE int32_t four(const int8_t *samples) {
 
 enum { AVX2_WIDTH = 16, AVX2_TRAITS = 4 };
 
+__attribute__((target("avx2,fma"))) INLINE void accumulate_avx2_runs(const uint8_t *a, const int8_t *b, int indexed,
+                                                                     const int32_t *index, int64_t count,
+                                                                     const int64_t run, int32_t *sums) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i c[AVX2_TRAITS][2];
+  for (int j = 0; j < AVX2_TRAITS; j++)
+    for (int i = 0; i < 2; i++) c[j][i] = _mm256_loadu_si256((const __m256i *)(sums + j * AVX2_WIDTH + 8 * i));
+  for (int64_t start = 0; start < count; start += run)
+    _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX2_TRAITS; j++) {
+      __m256i short0 = _mm256_setzero_si256(), short1 = short0;
+      _Pragma("clang loop unroll(full)") for (int64_t k = 0; k < run; k++) {
+        const __m256i *g = (const __m256i *)(a + (indexed ? index[start + k] : start + k) * AVX2_WIDTH * 4);
+        const __m256i y = _mm256_set1_epi32(four(b + ((start + k) * AVX2_TRAITS + j) * 4));
+        const __m256i p0 = _mm256_maddubs_epi16(_mm256_loadu_si256(g), y);
+        const __m256i p1 = _mm256_maddubs_epi16(_mm256_loadu_si256(g + 1), y);
+        short0 = k ? _mm256_add_epi16(short0, p0) : p0;
+        short1 = k ? _mm256_add_epi16(short1, p1) : p1;
+      }
+      c[j][0] = _mm256_add_epi32(c[j][0], _mm256_madd_epi16(short0, ones));
+      c[j][1] = _mm256_add_epi32(c[j][1], _mm256_madd_epi16(short1, ones));
+    }
+  for (int j = 0; j < AVX2_TRAITS; j++)
+    for (int i = 0; i < 2; i++) _mm256_storeu_si256((__m256i *)(sums + j * AVX2_WIDTH + 8 * i), c[j][i]);
+}
+
 // 2 × 8 variants by 4 traits: eight sums of sixteen 16-bit numbers leave registers for two variants, a trait and the product.
 // A product and its addition take two of the three or four vector pipes that can do either.
 __attribute__((target("avx2,fma"))) INLINE void accumulate_avx2(ACCUMULATE_ARGUMENTS) {
@@ -71,6 +96,19 @@ __attribute__((target("avx2,fma"))) INLINE void accumulate_avx2(ACCUMULATE_ARGUM
     for (int j = 0; j < AVX2_TRAITS; j++)
       for (int i = 0; i < 2; i++) _mm256_storeu_si256((__m256i *)(sums + j * AVX2_WIDTH + 8 * i), c[j][i]);
     return;
+  }
+  // Short runs: sums of 32 bits stay in registers, those of a run are of one trait at a time.
+  if (depth < 12) {
+    const int64_t run = depth >= 6 ? 6 : depth >= 3 ? 3 : 2, whole = count - count % run;
+    if (run == 6) accumulate_avx2_runs(a, b, indexed, index, whole, 6, sums);
+    if (run == 3) accumulate_avx2_runs(a, b, indexed, index, whole, 3, sums);
+    if (run == 2) accumulate_avx2_runs(a, b, indexed, index, whole, 2, sums);
+    if (whole == count) return;
+    // The rest fits one run of the loop below.
+    a += indexed ? 0 : whole * AVX2_WIDTH * 4;
+    b += whole * AVX2_TRAITS * 4;
+    if (indexed) index += whole;
+    count -= whole;
   }
   for (int64_t start = 0; start < count; start += depth) {
     const int64_t stop = start + depth < count ? start + depth : count;
