@@ -48,10 +48,10 @@ let package = Package(
     + module("Distributions", ["CSpecialFunctions", "CText"])
     + module("StudyData", ["LinearAlgebra"])
     + module("StudyIO", ["StudyData", "LinearAlgebra", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
-    + module("MultipleTesting", [])
+    + module("MultipleTesting", ["LinearAlgebra"])
     + module(
       "Association",
-      ["StudyData", "LinearAlgebra", "Distributions", "CScanKernels"])
+      ["StudyData", "LinearAlgebra", "Distributions", "MultipleTesting", "CScanKernels"])
     + module("Simulation", ["StudyData", "StudyIO", "Distributions", "LinearAlgebra"])
     + [
       .target(
