@@ -8,9 +8,13 @@ extension Matrix {
   public var crossProduct: Matrix {
     var product = Matrix(rows: columns, columns: columns)
     guard rows > 0, columns > 0 else { return product }
-    let (n, p) = (BLAS.blasInt(rows), BLAS.blasInt(columns))
-    cblas_dsyrk(CblasColMajor, CblasLower, CblasTrans, p, n, 1, storage, n, 0, &product.storage, p)
-    for j in 0..<columns { for i in 0..<j { product[i, j] = product[j, i] } }
+    let (n, width) = (BLAS.blasInt(rows), BLAS.blasInt(columns))
+    cblas_dsyrk(
+      CblasColMajor, CblasLower, CblasTrans, width, n, 1, storage, n, 0, &product.storage, width)
+    let p = columns
+    product.storage.withUnsafeMutableBufferPointer { a in
+      for j in 0..<p { for i in 0..<j { a[i + p * j] = a[j + p * i] } }
+    }
     return product
   }
 }

@@ -30,12 +30,10 @@ public enum EffectiveTests {
   /// The tests of one block.
   public static func countInBlock(_ genotypes: Matrix) -> Int {
     let correlation = shrunkCorrelation(genotypes)
-    let total = Double(correlation.columns)
+    let enough = explainedShare * Double(correlation.columns)
     var sum = 0.0
     var count = 0
-    for value in SymmetricEigen.values(of: correlation).reversed() {
-      // A block of one variant must not end below its trace by rounding.
-      if sum >= explainedShare * total { break }
+    for value in SymmetricEigen.values(of: correlation).reversed() where sum < enough {
       sum += max(0, value)
       count += 1
     }
@@ -44,43 +42,56 @@ public enum EffectiveTests {
 
   /// The correlation matrix of the columns that vary, from their shrunk covariance Σ = (1 − α)S + αμI.
   static func shrunkCorrelation(_ genotypes: Matrix) -> Matrix {
-    let n = Double(genotypes.rows)
-    var x = genotypes
-    var varying: [Int] = []
-    for j in 0..<x.columns {
-      let mean = x.column(j).reduce(0, +) / n
-      var isConstant = true
-      for i in 0..<x.rows {
-        isConstant = isConstant && x[i, j] == x[0, j]
-      }
-      if !isConstant { varying.append(j) }
-      for i in 0..<x.rows { x[i, j] -= mean }
-    }
-    if varying.count < x.columns { x = x.selectingColumns(varying) }
+    let x = centered(genotypes)
     var s = x.crossProduct
-    for k in s.storage.indices { s.storage[k] /= n }
-    let alpha = shrinkage(x, covariance: s)
     let p = s.columns
-    let mean = (0..<p).reduce(0) { $0 + s[$1, $1] } / Double(p)
-    let scale = (0..<p).map { ((1 - alpha) * s[$0, $0] + alpha * mean).squareRoot() }
-    for j in 0..<p {
-      for i in 0..<p { s[i, j] = i == j ? 1 : (1 - alpha) * s[i, j] / (scale[i] * scale[j]) }
+    for k in s.storage.indices { s.storage[k] /= Double(x.rows) }
+    let alpha = shrinkage(x, covariance: s)
+    let variances = (0..<p).map { s[$0, $0] }
+    let mean = variances.reduce(0, +) / Double(p)
+    let scale = variances.map { 1 / ((1 - alpha) * $0 + alpha * mean).squareRoot() }
+    s.storage.withUnsafeMutableBufferPointer { s in
+      for j in 0..<p {
+        for i in 0..<p { s[i + p * j] *= (1 - alpha) * scale[i] * scale[j] }
+        s[j + p * j] = 1
+      }
     }
     return s
   }
 
+  /// The columns that vary, less their means.
+  private static func centered(_ genotypes: Matrix) -> Matrix {
+    let n = genotypes.rows
+    var x = genotypes
+    var varying: [Int] = []
+    x.storage.withUnsafeMutableBufferPointer { x in
+      for j in 0..<genotypes.columns {
+        let column = UnsafeMutableBufferPointer(rebasing: x[j * n..<(j + 1) * n])
+        if column.contains(where: { $0 != column[0] }) { varying.append(j) }
+        let mean = column.reduce(0, +) / Double(n)
+        for i in 0..<n { column[i] -= mean }
+      }
+    }
+    return varying.count == x.columns ? x : x.selectingColumns(varying)
+  }
+
   /// α = b²/d²: d² = ‖S − μI‖²/p, the spread of the sample covariance, and b² ≤ d² the part of it that is sampling error,
-  /// Σᵢ‖xᵢxᵢ' − S‖²/(n²p).
-  private static func shrinkage(_ x: Matrix, covariance s: Matrix) -> Double {
+  /// Σᵢ‖xᵢxᵢ' − S‖²/(n²p) = (Σᵢ‖xᵢ‖⁴/n − ‖S‖²)/(np).
+  static func shrinkage(_ x: Matrix, covariance s: Matrix) -> Double {
     let (n, p) = (Double(x.rows), Double(s.columns))
     let squares = s.storage.reduce(0) { $0 + $1 * $1 }
     let trace = (0..<s.columns).reduce(0) { $0 + s[$1, $1] }
     let spread = (squares - trace * trace / p) / p
-    var fourth = 0.0
-    for i in 0..<x.rows {
-      let length = (0..<x.columns).reduce(0) { $0 + x[i, $1] * x[i, $1] }
-      fourth += length * length
+    var lengths = [Double](repeating: 0, count: x.rows)
+    x.storage.withUnsafeBufferPointer { values in
+      for j in 0..<x.columns {
+        for i in 0..<x.rows {
+          let value = values[i + x.rows * j]
+          lengths[i] += value * value
+        }
+      }
     }
+    let fourth = lengths.reduce(0) { $0 + $1 * $1 }
     let error = min((fourth / n - squares) / (n * p), spread)
     return spread > 0 && error > 0 ? error / spread : 0
   }

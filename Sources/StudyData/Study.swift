@@ -43,7 +43,8 @@ public struct Study: Sendable {
   ///   them up (`consume`).
   public init(
     genotypes: any GenotypeSource, phenotypes: consuming Phenotypes, covariates: Covariates? = nil,
-    interactions: Covariates? = nil, restrictedTo keep: Set<String>? = nil, requiringSharedChromosome: Bool = true,
+    interactions: Covariates? = nil, restrictedTo keep: Set<String>? = nil,
+    requiringSharedChromosome: Bool = true,
     chromosomeRemedy: String = "name chromosomes alike in both files (a chr prefix is ignored)"
   ) throws(StudyError) {
     var shared = Set(genotypes.sampleIDs).intersection(phenotypes.sampleIDs)

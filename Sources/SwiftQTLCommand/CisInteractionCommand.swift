@@ -167,7 +167,8 @@ struct InteractionTable: Sendable {
 
   /// Appends a row without its newline.
   func append(
-    _ row: InteractionRow, _ variant: borrowing ResultTable.VariantText, term: String? = nil, to out: inout RowBuffer
+    _ row: InteractionRow, _ variant: borrowing ResultTable.VariantText, term: String? = nil,
+    to out: inout RowBuffer
   ) {
     let feature = features[row.feature]
     guard format != .tensorqtl else {
@@ -234,7 +235,9 @@ struct InteractionTable: Sendable {
 
 /// A batch as text, made on the workers.
 private struct RenderedInteractions: Sendable {
-  private var blocks: BGZFBlocks
+  private var text = RowBuffer(capacity: 1 << 12)
+  /// `text` compressed, where there is enough of it to fill blocks.
+  private var blocks: BGZFBlocks?
   var variants: [TestedVariant]
   var drops: [Drop]
   var tests: Int
@@ -247,7 +250,6 @@ private struct RenderedInteractions: Sendable {
     tests = batch.counts.tests
     rowCount = batch.rows.count
     fractionRead = batch.fractionRead
-    var text = RowBuffer(capacity: 1 << 12)
     var current = -1
     var variant = ResultTable.VariantText()
     for row in batch.rows {
@@ -258,8 +260,10 @@ private struct RenderedInteractions: Sendable {
       table.append(row, variant, to: &text)
       text.appendNewline()
     }
-    blocks = BGZFBlocks(text, level: level)
+    if text.count >= 1 << 16 { blocks = BGZFBlocks(text, level: level) }
   }
 
-  func write(to table: TableWriter) throws(StudyError) { try table.append(blocks) }
+  func write(to table: TableWriter) throws(StudyError) {
+    if let blocks { try table.append(blocks) } else { try table.append(text) }
+  }
 }

@@ -47,7 +47,8 @@ struct SwiftQTLCommand: ParsableCommand {
 
 struct CisCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "cis", abstract: "Variants near each gene.", subcommands: [CisNominalCommand.self, CisInteractionCommand.self])
+    commandName: "cis", abstract: "Variants near each gene.",
+    subcommands: [CisNominalCommand.self, CisInteractionCommand.self])
 }
 
 /// Gives up a run's outputs when the process is interrupted, so that no temporary file stays behind.

@@ -3,7 +3,7 @@ import Testing
 
 /// `--help`, as a new user meets it.
 @Suite struct HelpTests {
-  static let commands = [[], ["trans"], ["cis"], ["cis", "nominal"], ["simulate"]]
+  static let commands = [[], ["trans"], ["cis"], ["cis", "nominal"], ["cis", "interaction"], ["simulate"]]
 
   @Test(arguments: commands) func help(_ command: [String]) throws {
     let result = try Program.run(command + ["--help"])
@@ -33,7 +33,7 @@ import Testing
         #expect(!needsFiles || result.errors.contains("No such file"), "\(line)\n\(result.errors)")
       }
     }
-    #expect(count == 7)
+    #expect(count == 8)
   }
 
   @Test func version() throws {

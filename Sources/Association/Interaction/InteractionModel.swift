@@ -28,7 +28,8 @@ struct InteractionModel: Sendable {
     let k = names.count
     guard k > 0 else {
       throw StudyError(
-        .inconsistent, "the study has no interaction term", remedy: "give a table of terms that interact with the genotype")
+        .inconsistent, "the study has no interaction term",
+        remedy: "give a table of terms that interact with the genotype")
     }
     // Terms first: of a covariate and a term that say the same, the term is kept.
     let together = try Residualiser(
@@ -41,11 +42,13 @@ struct InteractionModel: Sendable {
       let reason = together.drops.first { $0.id == names[bad] }?.reason ?? ""
       throw StudyError(
         .degenerate,
-        "interaction term \(names[bad]) is " + (reason == "constant" ? reason : "collinear with the terms before it")
+        "interaction term \(names[bad]) is "
+          + (reason == "constant" ? reason : "collinear with the terms before it")
           + " among the \(n) analysed samples",
         remedy: "leave it out, or check the table of terms")
     }
-    let kept = study.covariates.columns == 0 ? [] : (0..<study.covariates.columns).filter { !dropped.contains(k + $0) }
+    let kept =
+      study.covariates.columns == 0 ? [] : (0..<study.covariates.columns).filter { !dropped.contains(k + $0) }
     let residualiser = try Residualiser(
       covariates: study.covariates.selectingColumns(kept), names: kept.map { study.covariateNames[$0] },
       effects: 1 + 2 * k)
@@ -164,7 +167,9 @@ struct InteractionEvaluator {
       for j in 0...terms {
         var left = 0.0
         sk_panel_products(free + j * n, 1, free + j * n, 1, Int64(n), &left)
-        if left < 0.25 * totals[j] { residualiser.project(free + j * n, width: 1, passes: 1, scratch: &scratch) }
+        if left < 0.25 * totals[j] {
+          residualiser.project(free + j * n, width: 1, passes: 1, scratch: &scratch)
+        }
       }
     }
     guard columns.append(least: PairEvaluator.collinearity * total) else { return false }
@@ -194,7 +199,9 @@ struct InteractionEvaluator {
     guard !isSingular, !indices.isEmpty else { return }
     let n = traits.sampleCount
     let width = 1 + model.termCount
-    if products.count < width * indices.count { products = [Double](repeating: 0, count: width * indices.count) }
+    if products.count < width * indices.count {
+      products = [Double](repeating: 0, count: width * indices.count)
+    }
     columns.q.withUnsafeBufferPointer { q in
       products.withUnsafeMutableBufferPointer { products in
         for j in 0..<width {
@@ -349,7 +356,8 @@ struct InteractionEvaluator {
       return CoefficientEstimate(beta: s.estimate * norm, standardError: s.error * norm, t: s.t, logP: logP)
     }
     return InteractionRow(
-      variant: variant, feature: traits.ordinals[trait], coefficients: coefficients, degreesOfFreedom: nu, n: observed,
+      variant: variant, feature: traits.ordinals[trait], coefficients: coefficients, degreesOfFreedom: nu,
+      n: observed,
       status: rest <= floor ? .perfect : .ok)
   }
 

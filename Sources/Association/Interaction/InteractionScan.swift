@@ -230,7 +230,8 @@ private struct InteractionWorker {
       }
       guard evaluator.load(v, of: panel) else {
         batch.drops.append(
-          Drop(.variant, id: tested.variant.id, reason: "collinear with the covariates and interaction terms"))
+          Drop(.variant, id: tested.variant.id, reason: "collinear with the covariates and interaction terms")
+        )
         continue
       }
       evaluator.prepare(nearby)
@@ -245,7 +246,8 @@ private struct InteractionWorker {
     return batch
   }
 
-  private mutating func evaluate(_ position: Int, _ tested: TestedVariant, into batch: inout InteractionBatch) {
+  private mutating func evaluate(_ position: Int, _ tested: TestedVariant, into batch: inout InteractionBatch)
+  {
     let trait = Int(nearby[position])
     let isTested = evaluator.fit(position, of: nearby)
     batch.counts.tests += isTested ? 1 : 0
