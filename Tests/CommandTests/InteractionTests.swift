@@ -184,9 +184,15 @@ import Testing
     #expect(try Table(gzip: folder.path("r.cis_interaction.tsv.gz")).texts("variant_id").contains("rs1"))
   }
 
+  private static func table(_ cells: [String]) -> String {
+    cells.enumerated().map { "S00\($0) \($1)\n" }.joined()
+  }
+
   @Test(arguments: [
-    ("S000 1\nS001 1\n", "is constant", Int32(65)),
-    ("id a b\nS000 1 2\nS001 2 4\nS002 5 10\n", "collinear with the terms before it", 65),
+    (table((0..<9).map { _ in "1" }), "V1 is constant", Int32(65)),
+    (
+      "id a b\n" + table((0..<9).map { "\($0) \(5 - 2 * $0)" }), "b is collinear with the terms before it", 65
+    ),
     ("id a\nS000 NA\nS001 2\nS002 3\n", "interaction term a is missing for sample S000", 65),
     ("id a\nx 1\ny 2\n", "neither side holds sample ids", 65),
     ("id a\nS000 1\nS000 2\n", "sample S000 occurs twice", 65),
