@@ -201,7 +201,8 @@ import Testing
     shape.variants = 30
     let study = try SmallStudy(shape, seed: 3).study()
     #expect(throws: StudyError.self) {
-      try CisPermutations(CisScan(options: .unfiltered), plan: .fixed(10)).run(in: study, execution: Execution())
+      try CisPermutations(CisScan(options: .unfiltered), plan: .fixed(10)).run(
+        in: study, execution: Execution())
     }
   }
 

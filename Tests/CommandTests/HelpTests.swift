@@ -4,7 +4,9 @@ import Testing
 /// `--help`, as a new user meets it.
 @Suite struct HelpTests {
   static let commands = [
-    [], ["trans"], ["cis"], ["cis", "nominal"], ["cis", "independent"], ["simulate"],
+    [], ["trans"], ["cis"], ["cis", "nominal"], ["cis", "permute"], ["cis", "independent"],
+    ["cis", "interaction"],
+    ["simulate"],
   ]
 
   @Test(arguments: commands) func help(_ command: [String]) throws {
