@@ -74,7 +74,9 @@ public struct Residualiser: Sendable {
   private init(_ other: Residualiser, adding direction: [Double]) {
     sampleCount = other.sampleCount
     rank = other.rank + 1
+    effects = other.effects
     drops = other.drops
+    droppedColumns = other.droppedColumns
     q = other.q + direction
   }
 

@@ -37,7 +37,7 @@ import Testing
         #expect(!needsFiles || result.errors.contains("No such file"), "\(line)\n\(result.errors)")
       }
     }
-    #expect(count == 8)
+    #expect(count == 11)
   }
 
   @Test func version() throws {
