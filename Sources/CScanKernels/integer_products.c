@@ -186,6 +186,8 @@ __attribute__((target("dotprod"))) INLINE void accumulate_neon_dot(ACCUMULATE_AR
 
 typedef void (*accumulate_function)(ACCUMULATE_ARGUMENTS);
 
+INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
 // High digits first, times 254, then the low ones: one set of sums.
 INLINE void scale_high(const int64_t size, int32_t *sums) {
   for (int64_t i = 0; i < size; i++) sums[i] = (int32_t)((uint32_t)sums[i] * 254u);
@@ -209,12 +211,12 @@ enum { TILES_AT_ONCE = 128 };
 
 // Pass by pass over the samples, and in a pass panel by panel: the tiles' part of it stays in the second-level cache until every
 // panel has met it, and a panel's part in the first until every tile has. Sums wait for the following passes; they are read and
-// written once a pass. first_sums: [panel][stride]; at most TILES_AT_ONCE tiles.
+// written once a pass. sums: [panel][stride]; at most TILES_AT_ONCE tiles.
 INLINE void passes(const int width, const int traits, accumulate_function accumulate, const sk_panel *panels,
                    int64_t panel_count, const sk_traits *t, int64_t first, int64_t last, int64_t block,
-                   int32_t *first_sums, int64_t stride) {
+                   int32_t *sums, int64_t stride) {
   const int64_t size = (int64_t)width * traits;
-  for (int64_t p = 0; p < panel_count; p++) memset(first_sums + p * stride, 0, (size_t)((last - first) * size) * 4);
+  for (int64_t p = 0; p < panel_count; p++) memset(sums + p * stride, 0, (size_t)((last - first) * size) * 4);
   if (t->high_start[first] < t->high_start[last]) {
     int64_t from[TILES_AT_ONCE], to[TILES_AT_ONCE];
     for (int64_t tile = first; tile < last; tile++) to[tile - first] = t->high_start[tile];
@@ -228,25 +230,23 @@ INLINE void passes(const int width, const int traits, accumulate_function accumu
         for (int64_t k = 0; k < last - first; k++)
           if (from[k] < to[k])
             accumulate(panels[p].codes, t->high + from[k] * traits * 4, 1, t->high_group + from[k], to[k] - from[k],
-                       panels[p].depth, first_sums + p * stride + k * size);
+                       panels[p].depth, sums + p * stride + k * size);
     }
     for (int64_t p = 0; p < panel_count; p++)
       for (int64_t tile = first; tile < last; tile++)
         if (t->high_start[tile] < t->high_start[tile + 1])
-          scale_high(size, first_sums + p * stride + (tile - first) * size);
+          scale_high(size, sums + p * stride + (tile - first) * size);
   }
   for (int64_t start = 0; start < t->groups; start += block) {
-    const int64_t count = start + block < t->groups ? block : t->groups - start;
+    const int64_t count = smaller(block, t->groups - start);
     for (int64_t p = 0; p < panel_count; p++)
       for (int64_t tile = first; tile < last; tile++)
         accumulate(panels[p].codes + start * width * 4, t->low + (tile * t->groups + start) * traits * 4, 0, NULL, count,
-                   panels[p].depth, first_sums + p * stride + (tile - first) * size);
+                   panels[p].depth, sums + p * stride + (tile - first) * size);
   }
 }
 
 typedef void (*passes_function)(const sk_panel *, int64_t, const sk_traits *, int64_t, int64_t, int64_t, int32_t *, int64_t);
-
-INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 INLINE void products(const int width, const int traits, accumulate_function accumulate, passes_function passes,
                      const sk_panel *panels, int64_t panel_count, const sk_traits *t, int64_t first, int64_t last,
