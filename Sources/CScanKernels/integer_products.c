@@ -254,7 +254,8 @@ INLINE void products(const int width, const int traits, accumulate_function accu
   const int64_t size = (int64_t)width * traits, stride = (last - first) * size;
   if (block < t->groups) {
     for (int64_t from = first; from < last; from += TILES_AT_ONCE)
-      passes(panels, panel_count, t, from, smaller(from + TILES_AT_ONCE, last), block, sums + (from - first) * size, stride);
+      passes(panels, panel_count, t, from, smaller(from + TILES_AT_ONCE, last), block, sums + (from - first) * size,
+             stride);
     return;
   }
   for (int64_t p = 0; p < panel_count; p++)
