@@ -95,7 +95,7 @@ import Testing
     try folder.file(ids.prefix(3).map { "\($0)\tcluster\n" }.joined(), "groups.tsv")
     let result = try run(["--phenotype-groups", folder.path("groups.tsv")], in: out)
     // Members of a group that lie on another chromosome are drops, with the reason.
-    result.expectSuccess()
+    try result.expectSuccess()
     let table = try Table(gzip: out.path("r.cis_permute.tsv.gz"))
     #expect(table.header.prefix(3) == ["group_id", "group_size", "phenotype_id"])
     #expect(try table.texts("group_id").count { $0 == "cluster" } <= 1)
