@@ -4,7 +4,7 @@ import Testing
 /// `--help`, as a new user meets it.
 @Suite struct HelpTests {
   static let commands = [
-    [], ["trans"], ["cis"], ["cis", "nominal"], ["cis", "independent"], ["simulate"],
+    [], ["trans"], ["cis"], ["cis", "nominal"], ["cis", "independent"], ["classify"], ["simulate"],
   ]
 
   @Test(arguments: commands) func help(_ command: [String]) throws {
@@ -35,7 +35,7 @@ import Testing
         #expect(!needsFiles || result.errors.contains("No such file"), "\(line)\n\(result.errors)")
       }
     }
-    #expect(count == 8)
+    #expect(count == 11)
   }
 
   @Test func version() throws {
