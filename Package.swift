@@ -48,7 +48,7 @@ let package = Package(
     + module("Distributions", ["CSpecialFunctions", "CText"])
     + module("StudyData", ["LinearAlgebra"])
     + module("StudyIO", ["StudyData", "LinearAlgebra", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
-    + module("MultipleTesting", ["Distributions"])
+    + module("MultipleTesting", ["Distributions", "LinearAlgebra"])
     + module(
       "Association",
       ["StudyData", "LinearAlgebra", "Distributions", "MultipleTesting", "CScanKernels"])

@@ -29,6 +29,7 @@ let package = Package(
     program("KernelBenchmarks", ["CPeakLoops", .product(name: "ScanKernels", package: "SwiftQTL")]),
     program("ScanBenchmarks"),
     program("PeerRuns"),
+    program("PermutationRuns"),
     program("NullValidation"),
   ],
   swiftLanguageModes: [.v6]

@@ -10,8 +10,12 @@ public struct Residualiser: Sendable {
   public let sampleCount: Int
   /// Intercept and independent covariates.
   public let rank: Int
+  /// Columns tested together beside the covariates: 1, the genotype, unless it interacts with others.
+  public let effects: Int
   /// Covariates that depend on the intercept and those before them.
   public let drops: [Drop]
+  /// Their columns.
+  let droppedColumns: [Int]
   /// n × rank, column-major, orthonormal; the first column is the intercept's.
   let q: [Double]
 
@@ -21,14 +25,16 @@ public struct Residualiser: Sendable {
   /// - Parameters:
   ///   - covariates: n × c, complete, without the intercept (one given is dropped as constant).
   ///   - names: of the c columns, for the drop report.
-  /// - Throws: ``StudyError`` `degenerate` when n ≤ rank + 1: no degree of freedom is left for a slope.
+  ///   - effects: columns that are tested together; each takes a degree of freedom.
+  /// - Throws: ``StudyError`` `degenerate` when n ≤ rank + effects: no degree of freedom is left for a slope.
   /// - Complexity: O(n·c²), again for every collinear covariate.
-  public init(covariates: Matrix, names: [String]) throws(StudyError) {
+  public init(covariates: Matrix, names: [String], effects: Int = 1) throws(StudyError) {
     let n = covariates.rows
-    precondition(names.count == covariates.columns)
+    precondition(names.count == covariates.columns && effects > 0)
+    self.effects = effects
     var drops: [Drop] = []
     var centered = Matrix(rows: n, columns: covariates.columns)
-    var constant: Set<Int> = []
+    var constant: [Int] = []
     for j in 0..<covariates.columns {
       let column = covariates.column(j)
       // Twice: at mean/sd ≥ 1e6 the first leaves a mean that matters.
@@ -41,30 +47,36 @@ public struct Residualiser: Sendable {
       let raw = column.reduce(0) { $0 + $1 * $1 }.squareRoot()
       guard length > 1e-7 * raw else {
         drops.append(Drop(.covariate, id: names[j], reason: "constant"))
-        constant.insert(j)
+        constant.append(j)
         continue
       }
       for i in 0..<n { centered[i, j] = values[i] / length }
     }
     let orthonormal = OrthonormalBasis(of: centered)
-    drops += orthonormal.dropped.filter { !constant.contains($0) }
-      .map { Drop(.covariate, id: names[$0], reason: "collinear with the covariates before it") }
+    let collinear = orthonormal.dropped.filter { !constant.contains($0) }
+    drops += collinear.map {
+      Drop(.covariate, id: names[$0], reason: "collinear with the covariates before it")
+    }
     self.drops = drops
+    droppedColumns = constant + collinear
     sampleCount = n
     rank = orthonormal.rank + 1
     q = [Double](repeating: 1 / Double(n).squareRoot(), count: n) + orthonormal.basis.storage
-    guard n > rank + 1 else {
+    guard n > rank + effects else {
+      let others = effects == 1 ? "" : " beside \(effects) effects"
       throw StudyError(
         .degenerate,
-        "\(n) samples are too few for \(rank - 1) independent covariates and an intercept: no degree of freedom is left",
-        remedy: "use fewer covariates or more samples (at least \(rank + 2) samples here)")
+        "\(n) samples are too few for \(rank - 1) independent covariates and an intercept\(others): no degree of freedom is left",
+        remedy: "use fewer covariates or more samples (at least \(rank + effects + 1) samples here)")
     }
   }
 
   private init(_ other: Residualiser, adding direction: [Double]) {
     sampleCount = other.sampleCount
     rank = other.rank + 1
+    effects = other.effects
     drops = other.drops
+    droppedColumns = other.droppedColumns
     q = other.q + direction
   }
 
@@ -128,15 +140,15 @@ public struct Residualiser: Sendable {
     for l in 0..<rank { a[l, l] += 1 }
     guard !missing.isEmpty else {
       return MissingPattern(
-        missing: [], observed: n, rank: rank, inverse: a.storage, smallestEigenvalue: 1)
+        missing: [], observed: n, rank: rank, effects: effects, inverse: a.storage, smallestEigenvalue: 1)
     }
     let eigen = SymmetricEigen(of: a)
     // A direction of Q that lives on the missing samples only leaves eigenvalue 0 up to rounding: the rank falls.
     let (inverse, observedRank) = eigen.pseudoInverse(tolerance: 1e-12)
     let smallest = eigen.values.dropFirst(rank - observedRank).first ?? 1
     return MissingPattern(
-      missing: missing, observed: n - missing.count, rank: observedRank, inverse: inverse.storage,
-      smallestEigenvalue: smallest)
+      missing: missing, observed: n - missing.count, rank: observedRank, effects: effects,
+      inverse: inverse.storage, smallestEigenvalue: smallest)
   }
 }
 
@@ -165,6 +177,8 @@ struct MissingPattern: Sendable {
   let observed: Int
   /// Rank of the covariates over the observed samples.
   let rank: Int
+  /// Columns tested together.
+  let effects: Int
   /// rank × rank, (Q'Q over the observed samples)⁺.
   let inverse: [Double]
   /// Of Q'Q over the observed samples, zeros aside: `inverse` is right to ε over this.
@@ -174,8 +188,8 @@ struct MissingPattern: Sendable {
   /// missing samples, where it is orthogonal to e.
   var deletionFactor: Double { 1 / smallestEigenvalue }
 
-  /// ν = n − rank − 1.
-  var degreesOfFreedom: Int { observed - rank - 1 }
+  /// ν = n − rank − effects.
+  var degreesOfFreedom: Int { observed - rank - effects }
 
   /// ‖M_p g‖² from e = Mg of all samples: ‖e‖² − ‖e_D‖² − b'A⁺b with b = Q_D'e_D (deletion formula).
   ///

@@ -62,7 +62,13 @@ struct PreparedStudy: Sendable {
   let traits: TraitPanel
 
   init(_ study: Study, _ options: ScanOptions, workers: Int) throws(StudyError) {
-    residualiser = try Residualiser(covariates: study.covariates, names: study.covariateNames)
+    try self.init(
+      study, options, workers: workers,
+      residualiser: Residualiser(covariates: study.covariates, names: study.covariateNames))
+  }
+
+  init(_ study: Study, _ options: ScanOptions, workers: Int, residualiser: Residualiser) throws(StudyError) {
+    self.residualiser = residualiser
     traits = try TraitPanel(
       study: study, residualiser: residualiser, transform: options.transform, workers: workers)
   }

@@ -49,6 +49,31 @@ INLINE int32_t four(const int8_t *samples) {
 
 enum { AVX2_WIDTH = 16, AVX2_TRAITS = 4 };
 
+__attribute__((target("avx2,fma"))) INLINE void accumulate_avx2_runs(const uint8_t *a, const int8_t *b, int indexed,
+                                                                     const int32_t *index, int64_t count,
+                                                                     const int64_t run, int32_t *sums) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i c[AVX2_TRAITS][2];
+  for (int j = 0; j < AVX2_TRAITS; j++)
+    for (int i = 0; i < 2; i++) c[j][i] = _mm256_loadu_si256((const __m256i *)(sums + j * AVX2_WIDTH + 8 * i));
+  for (int64_t start = 0; start < count; start += run)
+    _Pragma("clang loop unroll(full)") for (int j = 0; j < AVX2_TRAITS; j++) {
+      __m256i short0 = _mm256_setzero_si256(), short1 = short0;
+      _Pragma("clang loop unroll(full)") for (int64_t k = 0; k < run; k++) {
+        const __m256i *g = (const __m256i *)(a + (indexed ? index[start + k] : start + k) * AVX2_WIDTH * 4);
+        const __m256i y = _mm256_set1_epi32(four(b + ((start + k) * AVX2_TRAITS + j) * 4));
+        const __m256i p0 = _mm256_maddubs_epi16(_mm256_loadu_si256(g), y);
+        const __m256i p1 = _mm256_maddubs_epi16(_mm256_loadu_si256(g + 1), y);
+        short0 = k ? _mm256_add_epi16(short0, p0) : p0;
+        short1 = k ? _mm256_add_epi16(short1, p1) : p1;
+      }
+      c[j][0] = _mm256_add_epi32(c[j][0], _mm256_madd_epi16(short0, ones));
+      c[j][1] = _mm256_add_epi32(c[j][1], _mm256_madd_epi16(short1, ones));
+    }
+  for (int j = 0; j < AVX2_TRAITS; j++)
+    for (int i = 0; i < 2; i++) _mm256_storeu_si256((__m256i *)(sums + j * AVX2_WIDTH + 8 * i), c[j][i]);
+}
+
 // 2 × 8 variants by 4 traits: eight sums of sixteen 16-bit numbers leave registers for two variants, a trait and the product.
 // A product and its addition take two of the three or four vector pipes that can do either.
 __attribute__((target("avx2,fma"))) INLINE void accumulate_avx2(ACCUMULATE_ARGUMENTS) {
@@ -71,6 +96,19 @@ __attribute__((target("avx2,fma"))) INLINE void accumulate_avx2(ACCUMULATE_ARGUM
     for (int j = 0; j < AVX2_TRAITS; j++)
       for (int i = 0; i < 2; i++) _mm256_storeu_si256((__m256i *)(sums + j * AVX2_WIDTH + 8 * i), c[j][i]);
     return;
+  }
+  // Short runs: sums of 32 bits stay in registers, those of a run are of one trait at a time.
+  if (depth < 12) {
+    const int64_t run = depth >= 6 ? 6 : depth >= 3 ? 3 : 2, whole = count - count % run;
+    if (run == 6) accumulate_avx2_runs(a, b, indexed, index, whole, 6, sums);
+    if (run == 3) accumulate_avx2_runs(a, b, indexed, index, whole, 3, sums);
+    if (run == 2) accumulate_avx2_runs(a, b, indexed, index, whole, 2, sums);
+    if (whole == count) return;
+    // The rest fits one run of the loop below.
+    a += indexed ? 0 : whole * AVX2_WIDTH * 4;
+    b += whole * AVX2_TRAITS * 4;
+    if (indexed) index += whole;
+    count -= whole;
   }
   for (int64_t start = 0; start < count; start += depth) {
     const int64_t stop = start + depth < count ? start + depth : count;
@@ -186,38 +224,86 @@ __attribute__((target("dotprod"))) INLINE void accumulate_neon_dot(ACCUMULATE_AR
 
 typedef void (*accumulate_function)(ACCUMULATE_ARGUMENTS);
 
-// High digits first, times 254, then the low ones: one set of sums. With one pass over the samples each tile is finished before
-// the next; else the sums of all tiles wait for the following passes.
-INLINE void products(const int width, const int traits, accumulate_function accumulate, const uint8_t *codes,
-                     int64_t depth, const sk_traits *t, int64_t first, int64_t last, int64_t block, int32_t *sums) {
+INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// High digits first, times 254, then the low ones: one set of sums.
+INLINE void scale_high(const int64_t size, int32_t *sums) {
+  for (int64_t i = 0; i < size; i++) sums[i] = (int32_t)((uint32_t)sums[i] * 254u);
+}
+
+// All samples of one tile.
+INLINE void whole_tile(const int width, const int traits, accumulate_function accumulate, const sk_panel *p,
+                       const sk_traits *t, int64_t tile, int32_t *sums) {
   const int64_t size = (int64_t)width * traits;
-  for (int64_t tile = first; tile < last; tile++) memset(sums + (tile - first) * size, 0, (size_t)size * 4);
-  if (t->high_start[first] < t->high_start[last])
-    for (int64_t start = 0; start < t->groups; start += block)
+  memset(sums, 0, (size_t)size * 4);
+  const int64_t from = t->high_start[tile], count = t->high_start[tile + 1] - from;
+  if (count > 0) {
+    accumulate(p->codes, t->high + from * traits * 4, 1, t->high_group + from, count, p->depth, sums);
+    scale_high(size, sums);
+  }
+  accumulate(p->codes, t->low + tile * t->groups * traits * 4, 0, NULL, t->groups, p->depth, sums);
+}
+
+// Tiles that wait for each other's passes over the samples, at most.
+enum { TILES_AT_ONCE = 128 };
+
+// Pass by pass over the samples, and in a pass panel by panel: the tiles' part of it stays in the second-level cache until every
+// panel has met it, and a panel's part in the first until every tile has. Sums wait for the following passes; they are read and
+// written once a pass. sums: [panel][stride]; at most TILES_AT_ONCE tiles.
+INLINE void passes(const int width, const int traits, accumulate_function accumulate, const sk_panel *panels,
+                   int64_t panel_count, const sk_traits *t, int64_t first, int64_t last, int64_t block,
+                   int32_t *sums, int64_t stride) {
+  const int64_t size = (int64_t)width * traits;
+  for (int64_t p = 0; p < panel_count; p++) memset(sums + p * stride, 0, (size_t)((last - first) * size) * 4);
+  if (t->high_start[first] < t->high_start[last]) {
+    int64_t from[TILES_AT_ONCE], to[TILES_AT_ONCE];
+    for (int64_t tile = first; tile < last; tile++) to[tile - first] = t->high_start[tile];
+    for (int64_t start = 0; start < t->groups; start += block) {
       for (int64_t tile = first; tile < last; tile++) {
-        int64_t from = t->high_start[tile], end = t->high_start[tile + 1];
-        while (from < end && t->high_group[from] < start) from++;
-        int64_t to = from;
-        while (to < end && t->high_group[to] < start + block) to++;
-        if (to == from) continue;
-        accumulate(codes, t->high + from * traits * 4, 1, t->high_group + from, to - from, depth,
-                   sums + (tile - first) * size);
+        int64_t end = from[tile - first] = to[tile - first];
+        while (end < t->high_start[tile + 1] && t->high_group[end] < start + block) end++;
+        to[tile - first] = end;
       }
-  for (int64_t tile = first; tile < last; tile++)
-    if (t->high_start[tile] < t->high_start[tile + 1])
-      for (int64_t i = 0; i < size; i++)
-        sums[(tile - first) * size + i] = (int32_t)((uint32_t)sums[(tile - first) * size + i] * 254u);
+      for (int64_t p = 0; p < panel_count; p++)
+        for (int64_t k = 0; k < last - first; k++)
+          if (from[k] < to[k])
+            accumulate(panels[p].codes, t->high + from[k] * traits * 4, 1, t->high_group + from[k], to[k] - from[k],
+                       panels[p].depth, sums + p * stride + k * size);
+    }
+    for (int64_t p = 0; p < panel_count; p++)
+      for (int64_t tile = first; tile < last; tile++)
+        if (t->high_start[tile] < t->high_start[tile + 1])
+          scale_high(size, sums + p * stride + (tile - first) * size);
+  }
   for (int64_t start = 0; start < t->groups; start += block) {
-    const int64_t count = start + block < t->groups ? block : t->groups - start;
-    for (int64_t tile = first; tile < last; tile++)
-      accumulate(codes + start * width * 4, t->low + (tile * t->groups + start) * traits * 4, 0, NULL, count, depth,
-                 sums + (tile - first) * size);
+    const int64_t count = smaller(block, t->groups - start);
+    for (int64_t p = 0; p < panel_count; p++)
+      for (int64_t tile = first; tile < last; tile++)
+        accumulate(panels[p].codes + start * width * 4, t->low + (tile * t->groups + start) * traits * 4, 0, NULL, count,
+                   panels[p].depth, sums + p * stride + (tile - first) * size);
   }
 }
 
-// The comparison of one tile. `!(a < b)` keeps NaN as a survivor: nothing undecided is ever discarded.
-INLINE int64_t decide(const int width, const int traits, const sk_panel *p, const sk_traits *t, int64_t tile,
-                      const int32_t *sums, uint64_t *found) {
+typedef void (*passes_function)(const sk_panel *, int64_t, const sk_traits *, int64_t, int64_t, int64_t, int32_t *, int64_t);
+
+INLINE void products(const int width, const int traits, accumulate_function accumulate, passes_function passes,
+                     const sk_panel *panels, int64_t panel_count, const sk_traits *t, int64_t first, int64_t last,
+                     int64_t block, int32_t *sums) {
+  const int64_t size = (int64_t)width * traits, stride = (last - first) * size;
+  if (block < t->groups) {
+    for (int64_t from = first; from < last; from += TILES_AT_ONCE)
+      passes(panels, panel_count, t, from, smaller(from + TILES_AT_ONCE, last), block, sums + (from - first) * size,
+             stride);
+    return;
+  }
+  for (int64_t p = 0; p < panel_count; p++)
+    for (int64_t tile = first; tile < last; tile++)
+      whole_tile(width, traits, accumulate, panels + p, t, tile, sums + p * stride + (tile - first) * size);
+}
+
+// The comparison of one tile with a panel whose first lane is `lane`. `!(a < b)` keeps NaN as a survivor: nothing undecided is ever discarded.
+INLINE int64_t decide(const int width, const int traits, const sk_panel *p, uint64_t lane, const sk_traits *t,
+                      int64_t tile, const int32_t *sums, uint64_t *found) {
   int64_t count = 0;
   for (int j = 0; j < traits; j++) {
     const int64_t slot = tile * traits + j;
@@ -229,14 +315,14 @@ INLINE int64_t decide(const int width, const int traits, const sk_panel *p, cons
     for (int v = 0; v < width; v++) any |= !(fabsf((float)e[v]) < BOUND(v));
     if (any)
       for (int v = 0; v < width; v++)
-        if (!(fabsf((float)e[v]) < BOUND(v))) found[count++] = (uint64_t)slot << 32 | (uint64_t)v;
+        if (!(fabsf((float)e[v]) < BOUND(v))) found[count++] = (uint64_t)slot << 32 | (lane + (uint64_t)v);
 #undef BOUND
   }
   return count;
 }
 
-INLINE int64_t decide_best(const int width, const int traits, const sk_panel *p, const sk_traits *t, int64_t tile,
-                           const int32_t *sums, uint64_t *found, float *upper) {
+INLINE int64_t decide_best(const int width, const int traits, const sk_panel *p, uint64_t lane, const sk_traits *t,
+                           int64_t tile, const int32_t *sums, uint64_t *found, float *upper) {
   int64_t count = 0;
   for (int j = 0; j < traits; j++) {
     const int64_t slot = tile * traits + j;
@@ -254,7 +340,7 @@ INLINE int64_t decide_best(const int width, const int traits, const sk_panel *p,
     if (any)
       for (int v = 0; v < width; v++)
         if (!(fabsf((float)e[v]) < BOUND(v) - error * p->error[v] - scale * p->offset[v])) {
-          found[count] = (uint64_t)slot << 32 | (uint64_t)v;
+          found[count] = (uint64_t)slot << 32 | (lane + (uint64_t)v);
           upper[count++] = (1 + 1e-6f) * (fabsf((float)e[v]) * per_unit + SLACK(v));
           const float lower = REACHED(v) - SLACK(v);
           // Only a pair that survives can raise the maximum.
@@ -303,63 +389,91 @@ INLINE int64_t decide_maxima(const int width, const int traits, const int side, 
   return count;
 }
 
-INLINE int64_t screen(const int width, const int traits, accumulate_function accumulate, const sk_panel *p,
-                      const sk_traits *t, int64_t first, int64_t last, int64_t block, int32_t *sums, uint64_t *found,
-                      float *upper) {
+// Pairs that count as zero; `next` is the first of those in this tile or a later one.
+INLINE void clear_excluded(const int width, const int traits, const sk_panel *p, int64_t tile, int64_t *next,
+                           int32_t *sums) {
+  for (; *next < p->excluded_count; ++*next) {
+    const int64_t slot = (int64_t)(p->excluded[*next] >> 32), lane = (int64_t)(p->excluded[*next] & 0xFFFFFFFF);
+    if (slot >= (tile + 1) * traits) break;
+    if (slot >= tile * traits) sums[(slot - tile * traits) * width + lane] = 0;
+  }
+}
+
+// With one pass over the samples each tile is compared before the next; else the sums of TILES_AT_ONCE with every panel wait.
+INLINE int64_t screen(const int width, const int traits, accumulate_function accumulate, passes_function passes,
+                      const sk_panel *panels, int64_t panel_count, const sk_traits *t, int64_t first, int64_t last,
+                      int64_t block, int32_t *sums, uint64_t *found, float *upper) {
   const int64_t size = (int64_t)width * traits;
-  const int64_t step = block >= t->groups ? 1 : last - first;
-  int64_t count = 0, excluded = 0;
+  const int is_whole = block >= t->groups;
+  const int64_t step = is_whole ? last - first : TILES_AT_ONCE;
+  int64_t count = 0;
   for (int64_t from = first; from < last; from += step) {
-    products(width, traits, accumulate, p->codes, p->depth, t, from, from + step, block, sums);
-    for (int64_t tile = from; tile < from + step; tile++) {
-      int32_t *tile_sums = sums + (tile - from) * size;
-      for (; excluded < p->excluded_count; excluded++) {
-        const int64_t slot = (int64_t)(p->excluded[excluded] >> 32), lane = (int64_t)(p->excluded[excluded] & 0xFFFFFFFF);
-        if (slot >= (tile + 1) * traits) break;
-        if (slot >= tile * traits) tile_sums[(slot - tile * traits) * width + lane] = 0;
+    const int64_t to = smaller(from + step, last), stride = (to - from) * size;
+    if (!is_whole) passes(panels, panel_count, t, from, to, block, sums, stride);
+    for (int64_t k = 0; k < panel_count; k++) {
+      const sk_panel *p = panels + k;
+      int64_t excluded = 0;
+      for (int64_t tile = from; tile < to; tile++) {
+        int32_t *tile_sums = is_whole ? sums : sums + k * stride + (tile - from) * size;
+        if (is_whole) whole_tile(width, traits, accumulate, p, t, tile, tile_sums);
+        clear_excluded(width, traits, p, tile, &excluded, tile_sums);
+        const uint64_t lane = (uint64_t)(k * width);
+        count += p->best ? decide_best(width, traits, p, lane, t, tile, tile_sums, found + count, upper + count)
+                         : decide(width, traits, p, lane, t, tile, tile_sums, found + count);
       }
-      count += p->best ? decide_best(width, traits, p, t, tile, tile_sums, found + count, upper + count)
-                       : decide(width, traits, p, t, tile, tile_sums, found + count);
     }
   }
   return count;
 }
 
 INLINE int64_t maxima(const int width, const int traits, const int side, accumulate_function accumulate,
-                      const sk_panel *p, const sk_traits *t, int64_t first, int64_t last, int64_t block, int32_t *sums,
-                      float *floors, uint64_t *found, float *upper) {
+                      passes_function passes, const sk_panel *p, const sk_traits *t, int64_t first, int64_t last,
+                      int64_t block, int32_t *sums, float *floors, uint64_t *found, float *upper) {
   const int64_t size = (int64_t)width * traits;
-  const int64_t step = block >= t->groups ? 1 : last - first;
+  const int is_whole = block >= t->groups;
+  const int64_t step = is_whole ? last - first : TILES_AT_ONCE;
   int64_t count = 0;
   for (int64_t from = first; from < last; from += step) {
-    products(width, traits, accumulate, p->codes, p->depth, t, from, from + step, block, sums);
-    for (int64_t tile = from; tile < from + step; tile++)
-      count += decide_maxima(width, traits, side, p, t, tile, sums + (tile - from) * size, floors, found + count,
-                             upper + count);
+    const int64_t to = smaller(from + step, last);
+    if (!is_whole) passes(p, 1, t, from, to, block, sums, 0);
+    for (int64_t tile = from; tile < to; tile++) {
+      int32_t *tile_sums = is_whole ? sums : sums + (tile - from) * size;
+      if (is_whole) whole_tile(width, traits, accumulate, p, t, tile, tile_sums);
+      count += decide_maxima(width, traits, side, p, t, tile, tile_sums, floors, found + count, upper + count);
+    }
   }
   return count;
 }
 
-#define INSTANCE(NAME, TARGET, WIDTH, TRAITS)                                                                     \
-  TARGET static int64_t screen_##NAME(const sk_panel *p, const sk_traits *t, int64_t first, int64_t last,         \
-                                      int64_t block, int32_t *sums, uint64_t *found, float *upper) {              \
-    return screen(WIDTH, TRAITS, accumulate_##NAME, p, t, first, last, block, sums, found, upper);                \
-  }                                                                                                               \
-  TARGET static int64_t maxima_##NAME(const sk_panel *p, const sk_traits *t, int64_t first, int64_t last,         \
-                                      int64_t block, int32_t side, int32_t *sums, float *floors, uint64_t *found, \
-                                      float *upper) {                                                             \
-    switch (side) {                                                                                               \
-      case 0:                                                                                                     \
-        return maxima(WIDTH, TRAITS, 0, accumulate_##NAME, p, t, first, last, block, sums, floors, found, upper); \
-      case 1:                                                                                                     \
-        return maxima(WIDTH, TRAITS, 1, accumulate_##NAME, p, t, first, last, block, sums, floors, found, upper); \
-      default:                                                                                                    \
-        return maxima(WIDTH, TRAITS, -1, accumulate_##NAME, p, t, first, last, block, sums, floors, found, upper);\
-    }                                                                                                             \
-  }                                                                                                               \
-  TARGET static void products_##NAME(const uint8_t *codes, int64_t depth, const sk_traits *t, int64_t first,      \
-                                     int64_t last, int64_t block, int32_t *sums) {                                \
-    products(WIDTH, TRAITS, accumulate_##NAME, codes, depth, t, first, last, block, sums);                        \
+// `passes` is compiled once, the tile of a single pass into each of its callers.
+#define INSTANCE(NAME, TARGET, WIDTH, TRAITS)                                                                      \
+  TARGET static void passes_##NAME(const sk_panel *panels, int64_t count, const sk_traits *t, int64_t first,       \
+                                   int64_t last, int64_t block, int32_t *sums, int64_t stride) {                   \
+    passes(WIDTH, TRAITS, accumulate_##NAME, panels, count, t, first, last, block, sums, stride);                  \
+  }                                                                                                                \
+  TARGET static int64_t screen_##NAME(const sk_panel *panels, int64_t count, const sk_traits *t, int64_t first,    \
+                                      int64_t last, int64_t block, int32_t *sums, uint64_t *found, float *upper) { \
+    return screen(WIDTH, TRAITS, accumulate_##NAME, passes_##NAME, panels, count, t, first, last, block, sums,     \
+                  found, upper);                                                                                   \
+  }                                                                                                                \
+  TARGET static int64_t maxima_##NAME(const sk_panel *p, const sk_traits *t, int64_t first, int64_t last,          \
+                                      int64_t block, int32_t side, int32_t *sums, float *floors, uint64_t *found,  \
+                                      float *upper) {                                                              \
+    switch (side) {                                                                                                \
+      case 0:                                                                                                      \
+        return maxima(WIDTH, TRAITS, 0, accumulate_##NAME, passes_##NAME, p, t, first, last, block, sums, floors,  \
+                      found, upper);                                                                               \
+      case 1:                                                                                                      \
+        return maxima(WIDTH, TRAITS, 1, accumulate_##NAME, passes_##NAME, p, t, first, last, block, sums, floors,  \
+                      found, upper);                                                                               \
+      default:                                                                                                     \
+        return maxima(WIDTH, TRAITS, -1, accumulate_##NAME, passes_##NAME, p, t, first, last, block, sums, floors, \
+                      found, upper);                                                                               \
+    }                                                                                                              \
+  }                                                                                                                \
+  TARGET static void products_##NAME(const sk_panel *panels, int64_t count, const sk_traits *t, int64_t first,     \
+                                     int64_t last, int64_t block, int32_t *sums) {                                 \
+    products(WIDTH, TRAITS, accumulate_##NAME, passes_##NAME, panels, count, t, first, last, block, sums);         \
   }
 
 INSTANCE(portable, , PORTABLE_WIDTH, PORTABLE_TRAITS)
@@ -376,10 +490,11 @@ INSTANCE(neon_dot, __attribute__((target("dotprod"))), NEON_WIDTH, NEON_TRAITS)
 
 typedef struct {
   sk_isa_shape shape;
-  int64_t (*screen)(const sk_panel *, const sk_traits *, int64_t, int64_t, int64_t, int32_t *, uint64_t *, float *);
+  int64_t (*screen)(const sk_panel *, int64_t, const sk_traits *, int64_t, int64_t, int64_t, int32_t *, uint64_t *,
+                    float *);
   int64_t (*maxima)(const sk_panel *, const sk_traits *, int64_t, int64_t, int64_t, int32_t, int32_t *, float *,
                     uint64_t *, float *);
-  void (*products)(const uint8_t *, int64_t, const sk_traits *, int64_t, int64_t, int64_t, int32_t *);
+  void (*products)(const sk_panel *, int64_t, const sk_traits *, int64_t, int64_t, int64_t, int32_t *);
 } instance;
 
 static const instance instances[SK_ISA_COUNT] = {
@@ -427,9 +542,9 @@ const sk_isa_shape *sk_shape(sk_isa isa) {
   return isa >= 0 && isa < SK_ISA_COUNT && instances[isa].screen && is_supported(isa) ? &instances[isa].shape : NULL;
 }
 
-int64_t sk_screen(sk_isa isa, const sk_panel *panel, const sk_traits *traits, int64_t first, int64_t last, int64_t block,
-                  int32_t *sums, uint64_t *found, float *upper) {
-  return instances[isa].screen(panel, traits, first, last, block, sums, found, upper);
+int64_t sk_screen(sk_isa isa, const sk_panel *panels, int64_t count, const sk_traits *traits, int64_t first,
+                  int64_t last, int64_t block, int32_t *sums, uint64_t *found, float *upper) {
+  return instances[isa].screen(panels, count, traits, first, last, block, sums, found, upper);
 }
 
 int64_t sk_screen_maxima(sk_isa isa, const sk_panel *panel, const sk_traits *traits, int64_t first, int64_t last,
@@ -437,7 +552,7 @@ int64_t sk_screen_maxima(sk_isa isa, const sk_panel *panel, const sk_traits *tra
   return instances[isa].maxima(panel, traits, first, last, block, side, sums, floors, found, upper);
 }
 
-void sk_integer_products(sk_isa isa, const uint8_t *codes, int64_t depth, const sk_traits *traits, int64_t first,
+void sk_integer_products(sk_isa isa, const sk_panel *panels, int64_t count, const sk_traits *traits, int64_t first,
                          int64_t last, int64_t block, int32_t *sums) {
-  instances[isa].products(codes, depth, traits, first, last, block, sums);
+  instances[isa].products(panels, count, traits, first, last, block, sums);
 }

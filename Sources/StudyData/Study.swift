@@ -16,6 +16,9 @@ public struct Study: Sendable {
   public let covariateNames: [String]
   /// samples × covariates, without the intercept; complete.
   public let covariates: Matrix
+  /// Terms that may interact with the genotype: samples × terms; complete. No scan but that of interactions takes them into its model.
+  public let interactions: Matrix
+  public let interactionNames: [String]
   /// Samples left out, by file.
   public let drops: [Drop]
   /// What was joined, for the log: one line per file.
@@ -23,22 +26,25 @@ public struct Study: Sendable {
 
   public var sampleCount: Int { sampleIDs.count }
 
-  /// Joins the three by sample id.
+  /// Joins the tables by sample id.
   ///
   /// - Parameters:
+  ///   - interactions: terms that interact with the genotype.
   ///   - keep: only these samples; nil keeps all that are in every file.
   ///     Those of them that no file has are noted in `alignment`.
   ///   - requiringSharedChromosome: whether disjoint chromosome names are an error, as they are wherever near and far pairs are
   ///     told apart.
   ///   - chromosomeRemedy: what that error advises.
-  /// - Missing: NaN phenotypes are kept (each trait is analysed on its observed samples); NaN covariates are refused.
+  /// - Missing: NaN phenotypes are kept (each trait is analysed on its observed samples); NaN covariates and terms are
+  ///   refused.
   /// - Throws: ``StudyError`` of kind `inconsistent` when no sample (or no chromosome, where both sides name them) is
-  ///   shared, `malformed` when a covariate is missing for an analysed sample.
+  ///   shared, `malformed` when a covariate or a term is missing for an analysed sample.
   /// - Complexity: O(samples × (features + covariates)); the phenotypes are put in order in place where the caller gives
   ///   them up (`consume`).
   public init(
     genotypes: any GenotypeSource, phenotypes: consuming Phenotypes, covariates: Covariates? = nil,
-    restrictedTo keep: Set<String>? = nil, requiringSharedChromosome: Bool = true,
+    interactions: Covariates? = nil, restrictedTo keep: Set<String>? = nil,
+    requiringSharedChromosome: Bool = true,
     chromosomeRemedy: String = "name chromosomes alike in both files (a chr prefix is ignored)"
   ) throws(StudyError) {
     var shared = Set(genotypes.sampleIDs).intersection(phenotypes.sampleIDs)
@@ -46,11 +52,10 @@ public struct Study: Sendable {
       throw Self.noOverlap(
         genotypes.path, genotypes.sampleIDs, phenotypes.path, phenotypes.sampleIDs)
     }
-    if let covariates {
-      let next = shared.intersection(covariates.sampleIDs)
+    for table in [covariates, interactions].compactMap(\.self) {
+      let next = shared.intersection(table.sampleIDs)
       guard !next.isEmpty else {
-        throw Self.noOverlap(
-          phenotypes.path, phenotypes.sampleIDs, covariates.path, covariates.sampleIDs)
+        throw Self.noOverlap(phenotypes.path, phenotypes.sampleIDs, table.path, table.sampleIDs)
       }
       shared = next
     }
@@ -82,24 +87,25 @@ public struct Study: Sendable {
     }
     genotypeSamples = index(genotypes.path, genotypes.sampleIDs)
     let phenotypeRows = index(phenotypes.path, phenotypes.sampleIDs)
-    if let covariates {
-      let rows = index(covariates.path, covariates.sampleIDs)
-      self.covariates = covariates.values.selectingRows(rows)
-      covariateNames = covariates.names
-      for column in 0..<self.covariates.columns {
-        for row in 0..<ids.count where !self.covariates[row, column].isFinite {
+    func rows(_ table: Covariates?, _ what: String) throws(StudyError) -> (Matrix, [String]) {
+      guard let table else { return (Matrix(rows: ids.count, columns: 0), []) }
+      let values = table.values.selectingRows(index(table.path, table.sampleIDs))
+      for column in 0..<values.columns {
+        for row in 0..<ids.count where !values[row, column].isFinite {
           throw StudyError(
-            .malformed, file: covariates.path,
-            "covariate \(covariates.names[column]) is missing for sample \(ids[row])",
-            remedy: "fill it in, drop the covariate, or leave the sample out with --samples")
+            .malformed, file: table.path,
+            "\(what) \(table.names[column]) is missing for sample \(ids[row])",
+            remedy: "fill it in, drop the \(what), or leave the sample out with --samples")
         }
       }
-    } else {
-      self.covariates = Matrix(rows: ids.count, columns: 0)
-      covariateNames = []
+      return (values, table.names)
     }
+    (self.covariates, covariateNames) = try rows(covariates, "covariate")
+    (self.interactions, interactionNames) = try rows(interactions, "interaction term")
     if let keep {
-      let found = [genotypes.sampleIDs, phenotypes.sampleIDs, covariates?.sampleIDs ?? []].joined()
+      let found = [
+        genotypes.sampleIDs, phenotypes.sampleIDs, covariates?.sampleIDs ?? [], interactions?.sampleIDs ?? [],
+      ].joined()
       let absent = keep.subtracting(found).sorted()
       if !absent.isEmpty {
         alignment.append(

@@ -113,7 +113,7 @@ struct CisNominalCommand: ParsableCommand {
   }
 
   /// - Returns: what there is to be said of it.
-  private static func dropIndex(of pairs: TableWriter, unless isSorted: Bool) -> [String] {
+  static func dropIndex(of pairs: TableWriter, unless isSorted: Bool) -> [String] {
     if isSorted { return [] }
     pairs.dropIndex()
     return ["\(pairs.path) has no index: the genotypes are not sorted by chromosome and position"]

@@ -83,9 +83,10 @@ struct InputOptions: ParsableArguments {
   /// - Parameters:
   ///   - phenotypeRegions: whether `--region` also picks the phenotypes.
   ///   - workers: threads that read the phenotypes.
+  ///   - interaction: a table of terms that interact with the genotype.
   ///   - chromosomeRemedy: what to advise when genotypes and phenotypes share no chromosome; nil when they need not.
   func study(
-    phenotypeRegions: Bool, workers: Int,
+    phenotypeRegions: Bool, workers: Int, interaction: String? = nil,
     chromosomeRemedy: String? = Self.chromosomeRemedy
   ) throws(StudyError) -> Study {
     let regions = try parsedRegions()
@@ -100,8 +101,12 @@ struct InputOptions: ParsableArguments {
     let covariateTable = try covariates.map { (path) throws(StudyError) in
       try CovariateFile.read(path, sampleIDs: sampleIDs)
     }
+    let terms = try interaction.map { (path) throws(StudyError) in
+      try CovariateFile.read(path, sampleIDs: sampleIDs)
+    }
     return try Study(
-      genotypes: source, phenotypes: consume table, covariates: covariateTable, restrictedTo: keep,
+      genotypes: source, phenotypes: consume table, covariates: covariateTable, interactions: terms,
+      restrictedTo: keep,
       requiringSharedChromosome: chromosomeRemedy != nil,
       chromosomeRemedy: chromosomeRemedy ?? Self.chromosomeRemedy)
   }

@@ -75,9 +75,9 @@ struct ResultTable: Sendable {
 
   /// What a row says of its variant, made once per variant.
   struct VariantText {
-    fileprivate var head = RowBuffer(capacity: 128)
-    fileprivate var tail = RowBuffer(capacity: 64)
-    fileprivate var position = 0
+    fileprivate(set) var head = RowBuffer(capacity: 128)
+    fileprivate(set) var tail = RowBuffer(capacity: 64)
+    fileprivate(set) var position = 0
     /// Where effect sizes are wanted.
     fileprivate var scale: VariantScale?
   }

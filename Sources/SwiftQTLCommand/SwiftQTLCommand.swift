@@ -48,7 +48,9 @@ struct SwiftQTLCommand: ParsableCommand {
 struct CisCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cis", abstract: "Variants near each gene.",
-    subcommands: [CisNominalCommand.self, CisPermuteCommand.self, CisIndependentCommand.self])
+    subcommands: [
+      CisNominalCommand.self, CisPermuteCommand.self, CisIndependentCommand.self, CisInteractionCommand.self,
+    ])
 }
 
 /// Gives up a run's outputs when the process is interrupted, so that no temporary file stays behind.

@@ -116,8 +116,10 @@ import Testing
       let count = tiles.count * perTile * width
       // The last is not the kernel's to write.
       var sums = [Int32](repeating: -77, count: count + 1)
+      var panel = sk_panel()
+      (panel.codes, panel.depth) = (UnsafePointer(codes.at), depth)
       sk_integer_products(
-        instructions.kernel, codes.at, depth, &traits, Int64(tiles.lowerBound), Int64(tiles.upperBound),
+        instructions.kernel, &panel, 1, &traits, Int64(tiles.lowerBound), Int64(tiles.upperBound),
         Int64(block), &sums)
       #expect(sums[count] == -77)
       return sums.dropLast()
@@ -268,7 +270,7 @@ import Testing
         excluded_count: Int64(self.excluded.count))
       let count = Int(
         sk_screen(
-          problem.instructions.kernel, &panel, &traits, Int64(tiles.lowerBound), Int64(tiles.upperBound),
+          problem.instructions.kernel, &panel, 1, &traits, Int64(tiles.lowerBound), Int64(tiles.upperBound),
           Int64(block), &sums, &found, &upper))
       let pairs = found.prefix(count)
       #expect(Set(pairs).count == count, "a pair was found twice")
@@ -378,6 +380,182 @@ import Testing
       }
     }
     #expect(reported > 0 && reported < possible)
+  }
+
+  // MARK: several panels
+
+  /// 128 variants and any number of traits, with what a set of instructions makes of them.
+  private struct Grid {
+    static let variants = 128
+    let n: Int
+    let traits: Int
+    let genotypes: [[UInt8]]
+    let low: [[Int8]]
+    let high: [[Int8]]
+    /// ŷ'ĝ by trait and variant.
+    let sums: [Int32]
+    /// Powers of two and small integers: every product of two is exact, so that a comparison has one outcome.
+    let scale: [Float]
+    let reach: [Float]
+    let lower: [Float]
+    /// trait << 32 | variant.
+    let excluded: Set<UInt64>
+
+    init(n: Int, traits: Int, highShare: Double, _ generator: inout SplitMix64) {
+      (self.n, self.traits) = (n, traits)
+      // Alleles, so that a pair's sum stays within fp32's integers.
+      let genotypes = (0..<Grid.variants).map { _ in
+        (0..<n).map { _ in UInt8.random(in: 0...2, using: &generator) }
+      }
+      let low = (0..<traits).map { _ in (0..<n).map { _ in digit(&generator) } }
+      let high = (0..<traits).map { _ in
+        (0..<n).map { _ in generator.bernoulli(highShare) ? Int8.random(in: -9...9, using: &generator) : 0 }
+      }
+      let sums = zip(low, high).flatMap { low, high -> [Int32] in
+        let y = zip(low, high).map { Int32($0) + 254 * Int32($1) }
+        return genotypes.map { g in
+          var sum: Int32 = 0
+          for i in 0..<n { sum += Int32(g[i]) * y[i] }
+          return sum
+        }
+      }
+      #expect(sums.allSatisfy { abs($0) < 1 << 24 })
+      (self.genotypes, self.low, self.high, self.sums) = (genotypes, low, high, sums)
+      let spread = sums.reduce(0) { $0 + abs(Double($1)) } / Double(sums.count)
+      let unit = Float(exp2(log2(spread).rounded(.down) - 2))
+      scale = (0..<traits).map { _ in Float(1 << Int.random(in: 0...3, using: &generator)) }
+      reach = (0..<traits).map { _ in unit * Float(Int.random(in: 1...3, using: &generator)) }
+      lower = (0..<Grid.variants).map { _ in Float(Int.random(in: 1...15, using: &generator)) }
+      excluded = Set(
+        (0..<traits * Grid.variants).filter { _ in generator.bernoulli(0.02) }
+          .map { UInt64($0 / Grid.variants) << 32 | UInt64($0 % Grid.variants) })
+    }
+
+    /// Calls the body with all panels and all traits, whose slots are in the order of the traits.
+    func with(
+      _ set: InstructionSet, best: UnsafeMutablePointer<Float>?,
+      _ body: (_ panels: [sk_panel], _ traits: UnsafePointer<sk_traits>, _ tiles: Int) -> Void
+    ) {
+      let (width, perTile, groups) = (Int(set.shape.width), Int(set.shape.traits), (n + 3) / 4)
+      let tiles = (traits + perTile - 1) / perTile
+      let codes = Pinned([UInt8](repeating: 0, count: Grid.variants * groups * 4))
+      for (v, g) in genotypes.enumerated() {
+        sk_place_codes(
+          g, Int64(n), Int64(width), Int64(v % width), codes.at + v / width * width * groups * 4)
+      }
+      let low = Pinned([Int8](repeating: 0, count: tiles * perTile * groups * 4))
+      var (start, groupOf, digits): ([Int64], [Int32], [Int8]) = ([0], [], [])
+      for tile in 0..<tiles {
+        var own = [Int16](repeating: 0, count: perTile * groups * 4)
+        for j in 0..<perTile where tile * perTile + j < traits {
+          let (l, h) = (self.low[tile * perTile + j], high[tile * perTile + j])
+          for i in 0..<n { own[j * groups * 4 + i] = 254 * Int16(h[i]) + Int16(l[i]) }
+        }
+        var group = [Int32](repeating: 0, count: groups)
+        var high = [Int8](repeating: 0, count: perTile * groups * 4)
+        let count = Int(
+          sk_place_traits(
+            own, Int64(groups), Int64(perTile), low.at + tile * perTile * groups * 4, &group, &high))
+        groupOf += group[..<count]
+        digits += high[..<(count * perTile * 4)]
+        start.append(Int64(groupOf.count))
+      }
+      let (highStart, highGroup, placedHigh) = (Pinned(start), Pinned(groupOf), Pinned(digits))
+      let padding = tiles * perTile - traits
+      let pinnedReach = Pinned(reach + [Float](repeating: 1, count: padding))
+      let pinnedScale = Pinned(scale + [Float](repeating: 1, count: padding))
+      let zero = Pinned([Float](repeating: 0, count: max(Grid.variants, tiles * perTile)))
+      let row = Pinned([Int32](repeating: 0, count: tiles * perTile))
+      let pinnedLower = Pinned(lower)
+      let lanes = (0..<Grid.variants / width).map { p in
+        Pinned(
+          excluded.filter { Int($0 & 0xFFFF_FFFF) / width == p }.map { $0 - UInt64(p * width) }.sorted())
+      }
+      let panels = lanes.indices.map { p in
+        sk_panel(
+          codes: codes.at + p * width * groups * 4, depth: sk_depth(2), lower: pinnedLower.at + p * width,
+          lower_stride: 0, error: zero.at, offset: zero.at, best: best.map { $0 + p * width },
+          excluded: lanes[p].at, excluded_count: Int64(excluded.count { Int($0 & 0xFFFF_FFFF) / width == p }))
+      }
+      var traits = sk_traits(
+        groups: Int64(groups), low: low.at, high_start: highStart.at, high_group: highGroup.at,
+        high: placedHigh.at, reach: pinnedReach.at, scale: pinnedScale.at, error: zero.at, length_row: row.at)
+      withExtendedLifetime((codes, low, highStart, highGroup, placedHigh, pinnedReach, pinnedScale, zero)) {
+        withExtendedLifetime((row, pinnedLower, lanes)) { body(panels, &traits, tiles) }
+      }
+    }
+
+    /// As trait << 32 | variant, without the traits that pad the last tile, and `upper` of each.
+    func screen(
+      _ set: InstructionSet, block: Int, best: UnsafeMutablePointer<Float>? = nil
+    ) -> [UInt64: Float] {
+      var result: [UInt64: Float] = [:]
+      with(set, best: best) { panels, traits, tiles in
+        let room = tiles * Int(set.shape.traits) * Grid.variants
+        var sums = [Int32](repeating: -77, count: room)
+        var found = [UInt64](repeating: 0, count: room)
+        var upper = [Float](repeating: 0, count: room)
+        let count = Int(
+          sk_screen(
+            set.kernel, panels, Int64(panels.count), traits, 0, Int64(tiles), Int64(block), &sums, &found,
+            &upper))
+        for k in 0..<count where found[k] >> 32 < UInt64(self.traits) {
+          #expect(result.updateValue(upper[k], forKey: found[k]) == nil, "a pair was found twice")
+        }
+      }
+      return result
+    }
+  }
+
+  /// Several passes over the samples, with blocks that do not divide them, and more tiles than wait for one another; and one pass.
+  @Test(arguments: InstructionSet.available, [61, 1003])
+  func panelsOfOneCallGiveWhatEachGives(set: InstructionSet, n: Int) {
+    let (traitCount, blocks) = n == 61 ? (800, [5, 16]) : (30, [7, 100, 250, 251])
+    for highShare in [0, 0.002, 1] {
+      var generator = SplitMix64(UInt64(n))
+      let grid = Grid(n: n, traits: traitCount, highShare: highShare, &generator)
+      let (width, perTile) = (Int(set.shape.width), Int(set.shape.traits))
+      func magnitude(_ trait: Int, _ v: Int) -> Float {
+        grid.excluded.contains(UInt64(trait) << 32 | UInt64(v))
+          ? 0 : Float(abs(grid.sums[trait * Grid.variants + v]))
+      }
+      let pairs = (0..<traitCount).flatMap { trait in (0..<Grid.variants).map { (trait, $0) } }
+      let expected = Set(
+        pairs.filter { trait, v in magnitude(trait, v) >= grid.reach[trait] * grid.lower[v] }
+          .map { UInt64($0) << 32 | UInt64($1) })
+      #expect(expected.count > 100 && expected.count < pairs.count - 100)
+      let largest = (0..<Grid.variants).map { v in
+        (0..<traitCount).map { magnitude($0, v) / grid.scale[$0] }.max() ?? 0
+      }
+      for block in blocks {
+        grid.with(set, best: nil) { panels, traits, tiles in
+          var sums = [Int32](repeating: -77, count: tiles * perTile * Grid.variants)
+          sk_integer_products(
+            set.kernel, panels, Int64(panels.count), traits, 0, Int64(tiles), Int64(block), &sums)
+          let areEqual = pairs.allSatisfy { trait, v in
+            sums[(v / width * tiles * perTile + trait) * width + v % width]
+              == grid.sums[trait * Grid.variants + v]
+          }
+          #expect(areEqual, "blocks of \(block), high digits of \(highShare)")
+        }
+        #expect(Set(grid.screen(set, block: block).keys) == expected)
+        #expect(Set(grid.screen(.portable, block: block).keys) == expected)
+        let best = Pinned([Float](repeating: 0, count: Grid.variants))
+        let candidates = grid.screen(set, block: block, best: best.at)
+        for v in 0..<Grid.variants {
+          // 1e-6 is taken off, and fp32 rounds.
+          #expect(best.at[v] <= largest[v] && best.at[v] >= largest[v] * (1 - 2e-6))
+        }
+        for (trait, v) in pairs {
+          let upper = candidates[UInt64(trait) << 32 | UInt64(v)]
+          let value = magnitude(trait, v)
+          if value >= min(grid.reach[trait] * grid.lower[v], grid.scale[trait] * best.at[v]) {
+            #expect(upper != nil, "trait \(trait), variant \(v)")
+          }
+          if let upper { #expect(upper >= value / grid.scale[trait]) }
+        }
+      }
+    }
   }
 
   // MARK: codes

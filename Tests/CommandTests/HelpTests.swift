@@ -4,7 +4,9 @@ import Testing
 /// `--help`, as a new user meets it.
 @Suite struct HelpTests {
   static let commands = [
-    [], ["trans"], ["cis"], ["cis", "nominal"], ["cis", "independent"], ["classify"], ["simulate"],
+    [], ["trans"], ["cis"], ["cis", "nominal"], ["cis", "permute"], ["cis", "independent"],
+    ["cis", "interaction"],
+    ["classify"], ["simulate"],
   ]
 
   @Test(arguments: commands) func help(_ command: [String]) throws {
@@ -35,7 +37,7 @@ import Testing
         #expect(!needsFiles || result.errors.contains("No such file"), "\(line)\n\(result.errors)")
       }
     }
-    #expect(count == 11)
+    #expect(count == 14)
   }
 
   @Test func version() throws {

@@ -87,6 +87,38 @@ struct OracleTests {
       + (covariates ? ["--covariates", data + "/covariates.txt.gz"] : [])
   }
 
+  /// Genes of 22:17–19 Mb, 1,000 permutations each: FastQTL's shuffles and ours are different draws.
+  @Test func fastQTLPermutations() throws {
+    let folder = try Folder()
+    try Program.run(
+      [
+        "cis", "permute", "--region", "22:17000000-19000000", "--permutations", "1000", "--format", "fastqtl",
+        "--out", folder.path("r"),
+      ] + Self.geuvadis(covariates: true)
+    ).expectSuccess()
+    let ours = try Table(gzip: folder.path("r.cis_permute.tsv.gz"))
+    let theirs = Dictionary(
+      uniqueKeysWithValues: try Gzip.text(SharedData.path("oracles/fastqtl/permute1000.all364.txt.gz"))
+        .split(separator: "\n").map { line in
+          let cells = line.split(whereSeparator: \.isWhitespace)
+          return (cells[0], cells)
+        })
+    #expect(ours.rows.count > 20)
+    var differences: [Double] = []
+    for row in ours.rows {
+      let other = try #require(theirs[row[0]])
+      let (p, expected) = try (#require(Double(row[12])), #require(Double(other[12])))
+      #expect(relativeDifference(p, expected) < 1e-4)
+      // Variants may tie.
+      #expect(row[6] == other[6] || relativeDifference(p, expected) < 2e-5)
+      let (a, b) = try (#require(Double(row[16])), #require(Double(other[16])))
+      // The shapes of 1,000 maxima are off by some 5 %, which moves ln p in proportion to its size.
+      differences.append(abs(log(a / b)) / (0.1 - 0.06 * log(b)))
+    }
+    #expect(differences.allSatisfy { $0 < 5 })
+    #expect(differences.sorted()[differences.count / 2] < 1)
+  }
+
   private struct NominalRow {
     var counts: [Substring]
     var p: Double

@@ -4,6 +4,7 @@
 //
 // Every float is chosen so that products in the kernels' bounds are exact: comparisons then do not depend on whether the
 // compiler fuses multiplications and additions.
+#include "integer_codes.h"
 #include "integer_products.h"
 #include <inttypes.h>
 #include <math.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 typedef enum { RANDOM, EXTREME_HIGH, EXTREME_LOW, EXTREME_MIXED, PATTERN_COUNT } pattern;
+enum { PANELS = 2 };
 typedef enum { NONE, SPARSE, DENSE, SOME_TILES, HIGH_COUNT } high_digits;
 
 static uint64_t state = 88172645463325252u;
@@ -47,9 +49,9 @@ static void expect(int same, const char *what, const char *name, int64_t n, int6
             name, what, n, largest, of, high, block);
 }
 
-// The rule of integer_products.h, one pair after the other.
-static int64_t naive_screen(const sk_isa_shape *s, const sk_panel *p, const sk_traits *t, int64_t first, int64_t last,
-                            const int32_t *sums, uint64_t *found, float *upper) {
+// The rule of integer_products.h, one pair after the other, of the panel whose first lane is `lane`.
+static int64_t naive_screen(const sk_isa_shape *s, const sk_panel *p, int64_t lane, const sk_traits *t, int64_t first,
+                            int64_t last, const int32_t *sums, uint64_t *found, float *upper) {
   int64_t count = 0;
   for (int64_t slot = first * s->traits; slot < last * s->traits; slot++)
     for (int64_t v = 0; v < s->width; v++) {
@@ -61,7 +63,7 @@ static int64_t naive_screen(const sk_isa_shape *s, const sk_panel *p, const sk_t
       float bound = t->reach[slot] * p->lower[t->length_row[slot] * p->lower_stride + v];
       if (p->best) bound = fminf(bound, scale * p->best[v]);
       if (e < bound - error - scale * p->offset[v]) continue;
-      found[count] = pair;
+      found[count] = pair + (uint64_t)lane;
       if (p->best) {
         const float slack = error / scale + p->offset[v];
         upper[count] = (1 + 1e-6f) * (e / scale + slack);
@@ -74,15 +76,15 @@ static int64_t naive_screen(const sk_isa_shape *s, const sk_panel *p, const sk_t
 
 static void check(sk_isa isa, const sk_isa_shape *s, int64_t n, int64_t largest, pattern of, high_digits digits) {
   const int64_t tiles = 3, width = s->width, traits = s->traits, groups = (n + 3) / 4, size = width * traits;
-  const int64_t slots = tiles * traits;
+  const int64_t slots = tiles * traits, lanes = PANELS * width;
   // Lane by lane into a panel full of rubbish: only what lies beyond n must become zero.
-  uint8_t *codes = room((size_t)(width * n)), *panel = room((size_t)(groups * width * 4));
-  memset(panel, 0xA5, (size_t)(groups * width * 4));
-  for (int64_t v = 0; v < width; v++) {
+  uint8_t *codes = room((size_t)(lanes * n)), *placed = room((size_t)(groups * lanes * 4));
+  memset(placed, 0xA5, (size_t)(groups * lanes * 4));
+  for (int64_t v = 0; v < lanes; v++) {
     for (int64_t i = 0; i < n; i++)
       codes[v * n + i] = (uint8_t)(of == RANDOM ? draw((uint32_t)largest + 1)
                                    : of == EXTREME_MIXED ? draw(2) * (uint32_t)largest : (uint32_t)largest);
-    sk_place_codes(codes + v * n, n, width, v, panel);
+    sk_place_codes(codes + v * n, n, width, v % width, placed + v / width * groups * width * 4);
   }
   int8_t *low = room((size_t)(slots * groups * 4)), *high = room((size_t)(slots * groups * 4));
   int16_t *values = room((size_t)(slots * n) * 2);
@@ -105,12 +107,13 @@ static void check(sk_isa isa, const sk_isa_shape *s, int64_t n, int64_t largest,
     high_start[tile + 1] = entry;
   }
 
-  int32_t *expected = room((size_t)(tiles * size) * 4), *sums = room((size_t)(tiles * size) * 4);
+  const size_t pairs = (size_t)(PANELS * tiles * size);
+  int32_t *expected = room(pairs * 4), *sums = room(pairs * 4);
   for (int64_t slot = 0; slot < slots; slot++)
-    for (int64_t v = 0; v < width; v++) {
+    for (int64_t v = 0; v < lanes; v++) {
       int64_t sum = 0;
       for (int64_t i = 0; i < n; i++) sum += (int64_t)codes[v * n + i] * values[slot * n + i];
-      expected[slot * width + v] = (int32_t)(uint32_t)(uint64_t)sum;
+      expected[(v / width * slots + slot) * width + v % width] = (int32_t)(uint32_t)(uint64_t)sum;
     }
 
   // Bounds near the sums' size, of a few bits each.
@@ -123,46 +126,58 @@ static void check(sk_isa isa, const sk_isa_shape *s, int64_t n, int64_t largest,
     error[j] = (float)(1 + draw(7));
     length_row[j] = (int32_t)draw(2);
   }
-  float lower[2 * 80], kappa[64], offset[64], best[64], expected_best[64];
-  for (int64_t v = 0; v < 2 * 80; v++) lower[v] = (float)(1 + draw(63));
-  for (int64_t v = 0; v < width; v++) {
+  float lower[2 * PANELS * 80], kappa[PANELS * 64], offset[PANELS * 64], best[PANELS * 64], expected_best[PANELS * 64];
+  for (int64_t v = 0; v < 2 * PANELS * 80; v++) lower[v] = (float)(1 + draw(63));
+  for (int64_t v = 0; v < lanes; v++) {
     kappa[v] = (float)draw(16);
     offset[v] = (float)draw(16);
   }
   // An infinite bound discards, one that is no number does not.
-  lower[width - 1] = lower[80 + width - 1] = INFINITY;
+  for (int row = 0; row < 2 * PANELS; row++) lower[row * 80 + width - 1] = INFINITY;
   lower[0] = NAN;
   uint64_t excluded[] = {0, (uint64_t)1 << 32 | 3, (uint64_t)(traits - 1) << 32 | 5, (uint64_t)traits << 32 | 2,
                          (uint64_t)(slots - 1) << 32 | 1};
   sk_traits t = {groups, low, high_start, high_group, high, reach, scale, error, length_row};
-  sk_panel p = {panel, sk_depth(largest), lower, 80, kappa, offset, NULL, excluded, 0};
-  uint64_t *found = room((size_t)(tiles * size) * 8), *expected_found = room((size_t)(tiles * size) * 8);
-  float *upper = room((size_t)(tiles * size) * 4), *expected_upper = room((size_t)(tiles * size) * 4);
+  sk_panel panels[PANELS];
+  for (int64_t k = 0; k < PANELS; k++)
+    panels[k] = (sk_panel){placed + k * groups * width * 4, sk_depth(largest), lower + 80 * k, 80 * PANELS,
+                           kappa + k * width, offset + k * width, NULL, excluded + k, 0};
+  uint64_t *found = room(pairs * 8), *expected_found = room(pairs * 8);
+  float *upper = room(pairs * 4), *expected_upper = room(pairs * 4);
 
   const int64_t blocks[] = {groups, (groups + 1) / 2, groups + 5, 64, 7, 1};
   for (int b = 0; b < 6; b++)
     for (int64_t first = 0; first < 2; first++)
       for (int64_t last = tiles; last > first; last--) {
-        const int64_t block = blocks[b];
-        const int32_t *truth = expected + first * size;
-        memset(sums, 0x5A, (size_t)(tiles * size) * 4);
-        sk_integer_products(isa, panel, p.depth, &t, first, last, block, sums);
-        expect(!memcmp(sums, truth, (size_t)((last - first) * size) * 4), "sums", s->name, n, largest, of, digits, block);
+        const int64_t block = blocks[b], count = 1 + (b + first + last) % PANELS;
+        const size_t each = (size_t)((last - first) * size);
+        memset(sums, 0x5A, pairs * 4);
+        sk_integer_products(isa, panels, count, &t, first, last, block, sums);
+        int same = 1;
+        for (int64_t k = 0; k < count; k++)
+          same &= !memcmp(sums + (size_t)k * each, expected + (k * tiles + first) * size, each * 4);
+        expect(same, "sums", s->name, n, largest, of, digits, block);
         for (int mode = 0; mode < 4; mode++) {
-          for (int64_t v = 0; v < width; v++) best[v] = expected_best[v] = unit * (float)draw(16);
-          p.excluded_count = mode & 1 ? 5 : 0;
-          p.best = mode & 2 ? expected_best : NULL;
-          const int64_t count = naive_screen(s, &p, &t, first, last, truth, expected_found, expected_upper);
-          p.best = mode & 2 ? best : NULL;
-          memset(sums, 0x5A, (size_t)(tiles * size) * 4);
-          const int64_t reported = sk_screen(isa, &p, &t, first, last, block, sums, found, upper);
-          expect(reported == count && !memcmp(found, expected_found, (size_t)count * 8) &&
-                     (!p.best || (!memcmp(upper, expected_upper, (size_t)count * 4) &&
-                                  !memcmp(best, expected_best, (size_t)width * 4))),
+          for (int64_t v = 0; v < lanes; v++) best[v] = expected_best[v] = unit * (float)draw(16);
+          int64_t wanted = 0;
+          for (int64_t k = 0; k < count; k++) {
+            sk_panel *p = panels + k;
+            p->excluded_count = mode & 1 ? 5 - k : 0;
+            p->best = mode & 2 ? expected_best + k * width : NULL;
+            wanted += naive_screen(s, p, k * width, &t, first, last, expected + (k * tiles + first) * size,
+                                   expected_found + wanted, expected_upper + wanted);
+            p->best = mode & 2 ? best + k * width : NULL;
+          }
+          memset(sums, 0x5A, pairs * 4);
+          const int64_t reported = sk_screen(isa, panels, count, &t, first, last, block, sums, found, upper);
+          // So few tiles are reported panel by panel.
+          expect(reported == wanted && !memcmp(found, expected_found, (size_t)wanted * 8) &&
+                     (!(mode & 2) || (!memcmp(upper, expected_upper, (size_t)wanted * 4) &&
+                                      !memcmp(best, expected_best, (size_t)lanes * 4))),
                  mode & 2 ? "survivors of maxima" : "survivors", s->name, n, largest, of, digits, block);
         }
       }
-  free(codes), free(panel), free(low), free(high), free(values), free(high_group), free(expected), free(sums);
+  free(codes), free(placed), free(low), free(high), free(values), free(high_group), free(expected), free(sums);
   free(reach), free(scale), free(error), free(length_row), free(found), free(expected_found);
   free(upper), free(expected_upper);
 }

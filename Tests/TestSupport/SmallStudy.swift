@@ -14,6 +14,9 @@ public struct SmallStudy: Sendable {
   public var covariateNames: [String] = []
   /// By covariate.
   public var covariates: [[Double]] = []
+  public var interactionNames: [String] = []
+  /// By term.
+  public var interactions: [[Double]] = []
 
   public var sampleCount: Int { sampleIDs.count }
 
@@ -55,6 +58,11 @@ public struct SmallStudy: Sendable {
     covariates.append(values)
   }
 
+  public mutating func addInteraction(_ values: [Double], name: String? = nil) {
+    interactionNames.append(name ?? "i\(interactionNames.count)")
+    interactions.append(values)
+  }
+
   /// As the product takes it. With a seed, each file has its own sample order and a sample that the others lack.
   public func study(shuffled seed: UInt64? = nil) throws -> Study {
     let n = sampleCount
@@ -70,7 +78,7 @@ public struct SmallStudy: Sendable {
         rows: rows.count, columns: columns.count,
         storage: columns.flatMap { column in rows.map { $0 == n ? 7 : column[$0] } })
     }
-    let (g, y, w) = (order(1), order(2), order(3))
+    let (g, y, w, i) = (order(1), order(2), order(3), order(4))
     return try Study(
       genotypes: MemoryGenotypes(
         sampleIDs: g.ids, variants: variants,
@@ -80,7 +88,13 @@ public struct SmallStudy: Sendable {
       covariates: covariates.isEmpty
         ? nil
         : Covariates(
-          path: "covariates", sampleIDs: w.ids, names: covariateNames, values: matrix(covariates, w.rows)))
+          path: "covariates", sampleIDs: w.ids, names: covariateNames, values: matrix(covariates, w.rows)),
+      interactions: interactions.isEmpty
+        ? nil
+        : Covariates(
+          path: "interactions", sampleIDs: i.ids, names: interactionNames,
+          values: matrix(interactions, i.rows))
+    )
   }
 }
 

@@ -44,6 +44,13 @@ public func fixed(_ value: Double, _ digits: Int) -> String {
   return sign + text.dropLast(digits) + "." + text.suffix(digits)
 }
 
+/// Two digits and a power of ten.
+public func scientific(_ value: Double) -> String {
+  guard value > 0 else { return "\(value)" }
+  let exponent = log10(value).rounded(.down)
+  return fixed(value / pow(10, exponent), 1) + "e\(Int(exponent))"
+}
+
 /// `median (least…most)`.
 public func spread(_ values: [Double], _ digits: Int) -> String {
   "\(fixed(median(values), digits)) (\(fixed(values.min()!, digits))…\(fixed(values.max()!, digits)))"
@@ -55,7 +62,9 @@ public func header(_ cells: String...) {
 }
 
 /// Prints a row of a Markdown table at once, so that a long run shows where it is.
-public func row(_ cells: String...) {
+public func row(_ cells: String...) { row(cells) }
+
+public func row(_ cells: [String]) {
   print("| " + cells.joined(separator: " | ") + " |")
   fflush(nil)
 }
@@ -77,4 +86,11 @@ public func option(_ name: String) -> String? {
   let arguments = CommandLine.arguments
   guard let index = arguments.firstIndex(of: name), index + 1 < arguments.count else { return nil }
   return arguments[index + 1]
+}
+
+/// The whole number from 1 on behind `name`.
+public func count(_ name: String, _ standard: Int) -> Int {
+  guard let text = option(name) else { return standard }
+  guard let value = Int(text), value > 0 else { fail("\(name) must be a whole number from 1 on") }
+  return value
 }

@@ -128,15 +128,20 @@ private struct Panels {
 
   private var operations: Double { 2 * Double(512 * tiles * Int(shape.traits)) * Double(groups * 4) }
 
-  /// Calls the body with one pass of traits and each panel.
-  private func forEachPanel(
-    _ body: (UnsafePointer<UInt8>, UnsafePointer<sk_traits>, UnsafeMutablePointer<Int32>) -> Void
+  /// Calls the body with one pass of traits and all panels, one by one where one pass takes all samples.
+  private func forEachCall(
+    _ body: (
+      UnsafePointer<sk_panel>, _ count: Int64, UnsafePointer<sk_traits>, UnsafeMutablePointer<Int32>
+    ) -> Void
   ) -> Double {
-    let slots = tiles * Int(shape.traits)
+    let (slots, width) = (tiles * Int(shape.traits), Int(shape.width))
     let ones = [Float](repeating: 1, count: slots)
     let rows = [Int32](repeating: 0, count: slots)
     let start = [Int64](repeating: 0, count: tiles + 1)
-    var sums = [Int32](repeating: 0, count: slots * Int(shape.width))
+    // Bounds that nothing reaches.
+    let far = [Float](repeating: 1e12, count: width)
+    let none = [Float](repeating: 0, count: width)
+    var sums = [Int32](repeating: 0, count: slots * 512)
     traits.withUnsafeBufferPointer { low in
       ones.withUnsafeBufferPointer { ones in
         rows.withUnsafeBufferPointer { rows in
@@ -146,8 +151,21 @@ private struct Panels {
               high: nil, reach: ones.baseAddress, scale: ones.baseAddress, error: ones.baseAddress,
               length_row: rows.baseAddress)
             variants.withUnsafeBufferPointer { variants in
-              for p in 0..<512 / Int(shape.width) {
-                body(variants.baseAddress! + p * groups * Int(shape.width) * 4, &traits, &sums)
+              far.withUnsafeBufferPointer { far in
+                none.withUnsafeBufferPointer { none in
+                  let panels = (0..<512 / width).map { p in
+                    sk_panel(
+                      codes: variants.baseAddress! + p * groups * width * 4, depth: depth,
+                      lower: far.baseAddress, lower_stride: 0, error: none.baseAddress,
+                      offset: none.baseAddress, best: nil, excluded: nil, excluded_count: 0)
+                  }
+                  panels.withUnsafeBufferPointer { panels in
+                    let together = passGroups < groups ? panels.count : 1
+                    for p in stride(from: 0, to: panels.count, by: together) {
+                      body(panels.baseAddress! + p, Int64(together), &traits, &sums)
+                    }
+                  }
+                }
               }
             }
           }
@@ -158,28 +176,18 @@ private struct Panels {
   }
 
   func products() -> Double {
-    forEachPanel { codes, traits, sums in
-      sk_integer_products(kernel, codes, depth, traits, 0, Int64(tiles), Int64(passGroups), sums)
+    forEachCall { panels, count, traits, sums in
+      sk_integer_products(kernel, panels, count, traits, 0, Int64(tiles), Int64(passGroups), sums)
     }
   }
 
-  /// With bounds that nothing reaches.
   func screen() -> Double {
-    let far = [Float](repeating: 1e12, count: Int(shape.width))
-    let none = [Float](repeating: 0, count: Int(shape.width))
-    var found = [UInt64](repeating: 0, count: tiles * Int(shape.traits * shape.width))
+    var found = [UInt64](repeating: 0, count: tiles * Int(shape.traits) * 512)
     var upper: [Float] = []
-    return far.withUnsafeBufferPointer { far in
-      none.withUnsafeBufferPointer { none in
-        forEachPanel { codes, traits, sums in
-          var panel = sk_panel(
-            codes: codes, depth: depth, lower: far.baseAddress, lower_stride: 0, error: none.baseAddress,
-            offset: none.baseAddress, best: nil, excluded: nil, excluded_count: 0)
-          if sk_screen(kernel, &panel, traits, 0, Int64(tiles), Int64(passGroups), sums, &found, &upper) > 0 {
-            fail("a pair reached 10¹²")
-          }
-        }
-      }
+    return forEachCall { panels, count, traits, sums in
+      let pairs = sk_screen(
+        kernel, panels, count, traits, 0, Int64(tiles), Int64(passGroups), sums, &found, &upper)
+      if pairs > 0 { fail("a pair reached 10¹²") }
     }
   }
 }

@@ -32,39 +32,19 @@ struct HitTable {
   }
 
   func rows() -> [(pair: Pair, p: Double)] {
+    var columns = [variant, p]
+    if case .column(let name) = gene { columns.append(name) }
     var rows: [(pair: Pair, p: Double)] = []
-    var columns: (variant: Int, gene: Int?, p: Int)?
-    forEachLine(of: plainText()) { line in
-      let cells = line.split(separator: "\t", omittingEmptySubsequences: false)
-      guard let columns else {
-        columns = header(cells)
-        return
-      }
-      guard let p = Double(cells[columns.p]) else { fail("\(path): p is \(cells[columns.p])") }
+    forEachRow(of: path, columns: columns) { cells in
+      guard let p = Double(cells[1]) else { fail("\(path): p is \(cells[1])") }
       let gene =
         switch gene {
-        case .column: String(cells[columns.gene!])
+        case .column: String(cells[2])
         case .named(let name): name
         }
-      rows.append((Pair(variant: String(cells[columns.variant]), gene: gene), p))
+      rows.append((Pair(variant: String(cells[0]), gene: gene), p))
     }
     return rows
-  }
-
-  private func header(_ cells: [Substring]) -> (variant: Int, gene: Int?, p: Int) {
-    func index(_ name: String) -> Int {
-      guard let index = cells.firstIndex(where: { $0 == name }) else { fail("\(path) has no column \(name)") }
-      return index
-    }
-    let gene: Int? = if case .column(let name) = gene { index(name) } else { nil }
-    return (index(variant), gene, index(p))
-  }
-
-  private func plainText() -> String {
-    guard path.hasSuffix(".gz") else { return path }
-    let plain = String(path.dropLast(3))
-    _ = runChild(["gzip", "-dc", path], log: plain)
-    return plain
   }
 }
 
@@ -104,19 +84,5 @@ struct Agreement {
     for (pair, p) in reference where p <= threshold && !seen.contains(pair) && genes.contains(pair.gene) {
       if p >= threshold * (1 - cutTolerance) { atCut += 1 } else { missing += 1 }
     }
-  }
-}
-
-/// Lines without their ends; a file that cannot be read ends the program.
-func forEachLine(of path: String, _ body: (String) -> Void) {
-  guard let file = fopen(path, "r") else { fail("cannot read \(path): \(String(cString: strerror(errno)))") }
-  defer { fclose(file) }
-  var (buffer, capacity) = (UnsafeMutablePointer<CChar>?.none, 0)
-  defer { free(buffer) }
-  while true {
-    let length = getline(&buffer, &capacity, file)
-    guard length > 0, let buffer else { return }
-    let bytes = UnsafeRawBufferPointer(start: buffer, count: length)
-    body(String(decoding: bytes.last == 0x0A ? bytes.dropLast() : bytes[...], as: UTF8.self))
   }
 }

@@ -5,13 +5,6 @@ import SwiftQTL
 /// Every tool reports the pairs with p at most this.
 let threshold = 1e-5
 
-/// A whole number from 1 on.
-func count(_ name: String, _ standard: Int) -> Int {
-  guard let text = option(name) else { return standard }
-  guard let value = Int(text), value > 0 else { fail("\(name) must be a whole number from 1 on") }
-  return value
-}
-
 /// A simulated study without missing values, in the formats of all tools.
 struct PeerStudy {
   let samples: Int

@@ -1,55 +1,32 @@
 import BenchmarkSupport
 import Glibc
 
-/// One measured scan.
-struct Run {
-  var cost: Cost
-  /// Seconds of the scan alone where the tool's driver tells them (`compute_seconds=` in its log), else of the whole command.
-  var compute: Double
-}
-
 /// A program that tests each variant against each of some traits, and how it has done.
 struct Tool {
-  let name: String
+  let program: ToolProgram
   let geneIDs: [String]
   let tests: Double
   /// What is chosen for speed, and among which values; the choice is put behind `command`.
   let setting: String
   var choices: [Int]
   let command: [String]
-  /// Prints the version; empty where the driver logs it (`version=`).
-  let versionCommand: [String]
   let hits: [HitTable]
-  let log: String
-  private(set) var runs: [Run] = []
+  private(set) var runs: [ToolRun] = []
 
   init(
     _ name: String, _ study: PeerStudy, genes: Int, setting: String = "", choices: [Int] = [],
     command: [String], versionCommand: [String] = [], hits: [HitTable]
   ) {
-    self.name = name
+    program = ToolProgram(name, versionCommand: versionCommand, log: "\(study.cache)/\(name).log")
     geneIDs = study.geneIDs(genes)
     tests = Double(study.variants) * Double(genes)
     self.setting = setting
     self.choices = choices
     self.command = command
-    self.versionCommand = versionCommand
     self.hits = hits
-    log = "\(study.cache)/\(name).log"
   }
 
-  var title: String { choices.isEmpty ? name : "\(name), \(setting) \(choices[0])" }
-
-  var version: String {
-    guard versionCommand.isEmpty else {
-      let log = self.log + ".version"
-      _ = runChild(versionCommand, log: log)
-      var line = ""
-      forEachLine(of: log) { if line.isEmpty { line = $0 } }
-      return line
-    }
-    return logged("version") ?? "unknown"
-  }
+  var title: String { choices.isEmpty ? program.name : "\(program.name), \(setting) \(choices[0])" }
 
   mutating func run() { runs.append(measured()) }
 
@@ -68,17 +45,8 @@ struct Tool {
     choices = [best.choice]
   }
 
-  private func measured() -> Run {
-    let cost = runChild(command + choices.prefix(1).map { "\($0)" }, log: log)
-    let run = Run(cost: cost, compute: logged("compute_seconds").flatMap(Double.init) ?? cost.wall)
-    note("\(title): \(fixed(run.compute, 2)) s, whole command \(fixed(cost.wall, 2)) s")
-    return run
-  }
-
-  private func logged(_ key: String) -> String? {
-    var value: String?
-    forEachLine(of: log) { if $0.hasPrefix(key + "=") { value = String($0.dropFirst(key.count + 1)) } }
-    return value
+  private func measured() -> ToolRun {
+    program.run(command + choices.prefix(1).map { "\($0)" }, title: title)
   }
 }
 
@@ -93,7 +61,7 @@ func availableTools(
       command: study.scan(with: program, threads: threads, threshold: threshold, out: out),
       versionCommand: [program, "--version"], hits: [HitTable(ofOurs: out)])
   ]
-  let hasPlink = access("/usr/bin/plink2", X_OK) == 0
+  let hasPlink = isInstalled("plink2")
   if hasPlink { study.writePgen(threads: threads) } else { note("plink2 skipped: not installed") }
   if let python = option("--tensorqtl-python"), access(python, X_OK) == 0, hasPlink {
     let hits = study.cache + "/hits.tensorqtl.tsv"
@@ -109,7 +77,7 @@ func availableTools(
   } else {
     note("tensorQTL skipped: it needs Scripts/peers")
   }
-  if let engine = option("--matrix-eqtl"), access(engine, R_OK) == 0, access("/usr/bin/Rscript", X_OK) == 0 {
+  if let engine = option("--matrix-eqtl"), access(engine, R_OK) == 0, isInstalled("Rscript") {
     let hits = study.cache + "/hits.matrix-eqtl.tsv"
     tools.append(
       Tool(

@@ -6,13 +6,6 @@
 import BenchmarkSupport
 import Glibc
 
-/// Two digits and a power of ten.
-func scientific(_ value: Double) -> String {
-  guard value > 0 else { return "\(value)" }
-  let exponent = log10(value).rounded(.down)
-  return fixed(value / pow(10, exponent), 1) + "e\(Int(exponent))"
-}
-
 let repetitions = count("--repetitions", 5)
 let threads = count("--threads", 2)
 guard let program = option("--program"), let drivers = option("--drivers"), let cache = option("--cache")
@@ -40,7 +33,7 @@ let ours = tools[0]
 for tool in tools {
   let ratios = zip(tool.runs, ours.runs).map { $0.compute / tool.tests * (ours.tests / $1.compute) }
   row(
-    tool.title, tool.version, "\(tool.geneIDs.count)", spread(tool.runs.map(\.compute), 2),
+    tool.title, tool.program.version, "\(tool.geneIDs.count)", spread(tool.runs.map(\.compute), 2),
     fixed(median(tool.runs.map(\.cost.wall)), 2), fixed(median(tool.runs.map(\.cost.cpu)), 2),
     fixed(Double(tool.runs.map(\.cost.peakResident).max()!) / 0x1p20, 0) + " MiB",
     fixed(1e-6 * tool.tests / median(tool.runs.map(\.compute)), 1), spread(ratios, 2))
@@ -54,8 +47,9 @@ var differing: [String] = []
 for tool in tools {
   let agreement = Agreement(of: tool, with: reference)
   row(
-    tool.name, "\(agreement.hits)", "\(agreement.missing)", "\(agreement.extra)", "\(agreement.atCut)",
+    tool.program.name, "\(agreement.hits)", "\(agreement.missing)", "\(agreement.extra)",
+    "\(agreement.atCut)",
     scientific(agreement.largestDifference))
-  if agreement.missing + agreement.extra > 0 { differing.append(tool.name) }
+  if agreement.missing + agreement.extra > 0 { differing.append(tool.program.name) }
 }
 if !differing.isEmpty { fail("hits differ from ours: " + differing.joined(separator: ", ")) }

@@ -65,6 +65,8 @@ struct WindowBlock: Sendable {
   let panel: VariantPanel
   /// ‖Mg‖² of each variant of the panel over all samples; 0 for those in the span of the covariates.
   let squaredNorms: [Double]
+  /// Where the scan wants integers.
+  let coded: CodedVariants?
   /// Place of each chromosome in the file.
   let chromosomeRanks: [Int]
 }
@@ -104,6 +106,20 @@ struct CisWindow: Sendable {
 
   func variant(_ k: Int) -> TestedVariant {
     blocks[Int(places[k].block)].panel.variants[Int(places[k].variant)]
+  }
+
+  /// Of a scan whose blocks are coded.
+  func code(_ k: Int32) -> VariantCode {
+    blocks[Int(places[Int(k)].block)].coded!.code[Int(places[Int(k)].variant)]
+  }
+
+  func hash(_ k: Int) -> UInt64 { blocks[Int(places[k].block)].coded!.hash[Int(places[k].variant)] }
+
+  func withCodes(_ k: Int, _ body: (UnsafePointer<UInt8>) -> Void) {
+    let block = blocks[Int(places[k].block)]
+    block.coded!.codes.withUnsafeBufferPointer {
+      body($0.baseAddress! + Int(places[k].variant) * block.panel.sampleCount)
+    }
   }
 
   /// ‖Mg‖² over all samples.

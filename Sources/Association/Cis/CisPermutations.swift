@@ -73,7 +73,8 @@ public struct CisPermutations: Sendable {
     let orders = try PermutationMaxima.Orders(
       seed: seed, sampleIDs: study.sampleIDs, count: plan.maximum, workers: execution.workers)
     let windows = WindowScan(
-      study: study, prepared: prepared, genes: genes, options: scan.options, execution: execution)
+      study: study, prepared: prepared, genes: genes, options: scan.options, execution: execution,
+      codes: execution.instructions ?? .fastest)
     var results: [GeneResult] = []
     var totals = ScanCounts()
     let read = try windows.run(
@@ -159,7 +160,7 @@ private struct GenePermuter {
     evaluator = PairEvaluator(
       traits: prepared.traits, residualiser: prepared.residualiser, alternative: options.alternative)
     engine = PermutationMaxima(
-      orders: orders, residualiser: prepared.residualiser, instructions: execution.instructions,
+      orders: orders, residualiser: prepared.residualiser, instructions: execution.instructions ?? .fastest,
       alternative: options.alternative)
     genotype = [Double](repeating: 0, count: study.sampleCount)
   }

@@ -59,10 +59,10 @@ struct PermutationMaxima {
   /// Copies in a batch.
   var batch: Int { copies.capacity }
 
-  init(orders: Orders, residualiser: Residualiser, instructions: InstructionSet?, alternative: Alternative) {
+  init(orders: Orders, residualiser: Residualiser, instructions: InstructionSet, alternative: Alternative) {
     self.orders = orders
     self.residualiser = residualiser
-    self.instructions = instructions ?? .fastest
+    self.instructions = instructions
     self.alternative = alternative
     let n = orders.sampleCount
     blocking = CacheBlocking(groups: (n + 3) / 4, shape: self.instructions.shape)
@@ -239,10 +239,10 @@ struct PermutationMaxima {
     grow(&found, copies.slots * width)
     grow(&upper, copies.slots * width)
     candidates.removeAll(keepingCapacity: true)
-    let (tiles, size) = (copies.tiles, copies.groups * width * 4)
+    let tiles = copies.tiles
     for p in 0..<window.panelCount {
       let reported = copies.withTraits { traits in
-        window.withPanel(p, size: size, width: width) { panel in
+        window.withPanel(p, sampleCount: orders.sampleCount) { panel in
           Int(
             sk_screen_maxima(
               instructions.kernel, panel, traits, 0, Int64(tiles), Int64(blocking.groups), side, &sums,
@@ -295,23 +295,5 @@ struct PermutationMaxima {
     }
     for slot in 0..<count where norms[slot] == 0 || best[slot] == -.infinity { best[slot] = .nan }
     return best
-  }
-}
-
-extension WindowCodes {
-  func withPanel<R>(_ p: Int, size: Int, width: Int, _ body: (UnsafePointer<sk_panel>) -> R) -> R {
-    panels.withUnsafeBufferPointer { codes in
-      lower.withUnsafeBufferPointer { lower in
-        error.withUnsafeBufferPointer { error in
-          offset.withUnsafeBufferPointer { offset in
-            var panel = sk_panel(
-              codes: codes.baseAddress! + p * size, depth: depth[p], lower: lower.baseAddress! + p * width,
-              lower_stride: 0, error: error.baseAddress! + p * width, offset: offset.baseAddress! + p * width,
-              best: nil, excluded: nil, excluded_count: 0)
-            return body(&panel)
-          }
-        }
-      }
-    }
   }
 }

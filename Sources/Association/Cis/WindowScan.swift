@@ -12,6 +12,8 @@ struct WindowScan {
   let genes: [CisGene]
   let options: ScanOptions
   let execution: Execution
+  /// What variants are to be coded for, if at all.
+  var codes: InstructionSet?
 
   /// - Parameters:
   ///   - drop: gets the variants that are left out, in file order.
@@ -36,8 +38,8 @@ struct WindowScan {
       var chunks: [any GenotypeChunk] = []
       while chunks.count < 2 * execution.workers, let chunk = try stream.nextChunk() { chunks.append(chunk) }
       atEnd = chunks.count < 2 * execution.workers
-      for (panel, squaredNorms) in try decode(chunks) {
-        try drop(panel.drops + front.append(panel, squaredNorms))
+      for (panel, squaredNorms, coded) in try decode(chunks) {
+        try drop(panel.drops + front.append(panel, squaredNorms, coded))
         counts.variants += squaredNorms.count { $0 > 0 }
         counts.droppedVariants += panel.drops.count + squaredNorms.count { $0 == 0 }
       }
@@ -52,18 +54,19 @@ struct WindowScan {
   }
 
   /// Decodes, filters and measures blocks, one to a worker.
-  private func decode(_ chunks: [any GenotypeChunk]) throws -> [(VariantPanel, [Double])] {
+  private func decode(_ chunks: [any GenotypeChunk]) throws -> [(VariantPanel, [Double], CodedVariants?)] {
     var evaluators = (0..<execution.workers).map { _ in
       PairEvaluator(
         traits: prepared.traits, residualiser: prepared.residualiser, alternative: options.alternative)
     }
-    let filter = options.filter
+    let (filter, codes) = (options.filter, codes)
     return try parallel(chunks, &evaluators) { evaluator, chunk in
       let panel = VariantPanel(block: try chunk.decode(), filter: filter)
       let squaredNorms = panel.variants.indices.map { v in
         evaluator.load(v, of: panel) ? evaluator.squaredNorm : 0
       }
-      return (panel, squaredNorms)
+      let coded = codes.map { CodedVariants(panel, squaredNorms: squaredNorms, instructions: $0) }
+      return (panel, squaredNorms, coded)
     }
   }
 }
@@ -88,7 +91,9 @@ private struct WindowFront {
   }
 
   /// - Returns: variants in the span of the covariates.
-  mutating func append(_ panel: VariantPanel, _ squaredNorms: [Double]) throws(StudyError) -> [Drop] {
+  mutating func append(
+    _ panel: VariantPanel, _ squaredNorms: [Double], _ coded: CodedVariants?
+  ) throws(StudyError) -> [Drop] {
     var ranks: [Int] = []
     var drops: [Drop] = []
     for (v, tested) in panel.variants.enumerated() {
@@ -97,7 +102,7 @@ private struct WindowFront {
       }
       ranks.append(try advance(to: tested.variant))
     }
-    live.append(WindowBlock(panel: panel, squaredNorms: squaredNorms, chromosomeRanks: ranks))
+    live.append(WindowBlock(panel: panel, squaredNorms: squaredNorms, coded: coded, chromosomeRanks: ranks))
     return drops
   }
 

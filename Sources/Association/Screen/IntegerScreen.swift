@@ -28,8 +28,8 @@ struct IntegerScreen: Sendable {
   private let criticalR: [Double]
   /// Share of pairs that survive, by slack in r: of a usual trait, with no error of genotypes at 0.
   private let survival: SurvivalTable
-  /// Groups in one pass over the samples, and tiles in one pass over the variants.
-  private let passGroups: Int
+  private let blocking: CacheBlocking
+  /// Tiles in one pass over the variants.
   private let passTiles: Int
 
   /// One worker's block of variants as codes, and scratch.
@@ -67,8 +67,7 @@ struct IntegerScreen: Sendable {
     self.lengths = lengths
     self.criticalR = criticalR
     self.survival = survival
-    let blocking = CacheBlocking(groups: traits.groups, shape: instructions.shape)
-    passGroups = blocking.groups
+    blocking = CacheBlocking(groups: traits.groups, shape: instructions.shape)
     passTiles = min(traits.tiles, blocking.tiles)
   }
 
@@ -78,10 +77,13 @@ struct IntegerScreen: Sendable {
   var leastSurvival: Double { survival[0] }
 
   static func bytes(
-    samples n: Int, traits t: Int, patterns: Int, block: Int, width: Int, tracksBest: Bool
+    samples n: Int, traits t: Int, patterns: Int, block: Int, shape: sk_isa_shape, tracksBest: Bool
   ) -> (shared: Int, each: Int) {
+    let (width, perTile) = (Int(shape.width), Int(shape.traits))
+    let blocking = CacheBlocking(groups: (n + 3) / 4, shape: shape)
     // Sums and what is found of them in a pass; the first panel of a scan for bests keeps all its pairs.
-    let pass = min(t + width, max(width, CacheSizes.current.second / 2 / max(4, n))) * width * 16
+    let lanes = blocking.isWhole ? width : block + width
+    let pass = min(t + perTile, blocking.tiles * perTile) * lanes * 16
     let first = tracksBest ? 20 * width * t : 0
     return (TraitCodes.bytes(samples: n, traits: t), block * (n + 4 * (patterns + 4)) + pass + first)
   }
@@ -249,44 +251,62 @@ struct IntegerScreen: Sendable {
     _ w: inout Workspace, visit: (_ variant: Int, _ slot: Int, _ upper: Float) -> Void
   ) {
     let width = width
-    let perTile = Int(instructions.shape.traits) * width
-    let padded = w.depth.count * width
-    grow(&w.sums, passTiles * perTile)
-    grow(&w.found, passTiles * perTile)
-    if tracksBest { grow(&w.upper, passTiles * perTile) }
     let panels = panels(variants)
-    traits.withTraits(reach: reach) { traits in
-      for tile in stride(from: 0, to: self.traits.tiles, by: passTiles) {
-        let end = min(tile + passTiles, self.traits.tiles)
-        for p in panels {
-          let pairs = excludedOf.isEmpty ? [] : excludedOf[p - panels.lowerBound]
-          let count = w.panels.withUnsafeBufferPointer { codes in
-            w.lower.withUnsafeBufferPointer { lower in
-              w.error.withUnsafeBufferPointer { error in
-                w.offset.withUnsafeBufferPointer { offset in
-                  w.best.withUnsafeMutableBufferPointer { best in
-                    pairs.withUnsafeBufferPointer { pairs in
-                      var panel = sk_panel(
-                        codes: codes.baseAddress! + p * self.traits.groups * width * 4, depth: w.depth[p],
-                        lower: lower.baseAddress! + p * width, lower_stride: Int64(padded),
-                        error: error.baseAddress! + p * width, offset: offset.baseAddress! + p * width,
-                        best: tracksBest ? best.baseAddress! + p * width : nil,
-                        excluded: pairs.baseAddress, excluded_count: Int64(pairs.count))
-                      return Int(
-                        sk_screen(
-                          instructions.kernel, &panel, traits, Int64(tile), Int64(end), Int64(passGroups),
-                          &w.sums, &w.found, &w.upper))
-                    }
-                  }
-                }
-              }
+    // Panels share the traits of a pass over the samples; of a whole tile each reads what is in the cache anyway.
+    let together = blocking.isWhole ? 1 : panels.count
+    let room = together * passTiles * Int(instructions.shape.traits) * width
+    grow(&w.sums, room)
+    grow(&w.found, room)
+    if tracksBest { grow(&w.upper, room) }
+    withPanels(panels, tracksBest: tracksBest, excludedOf: excludedOf, &w) { all, sums, found, upper in
+      traits.withTraits(reach: reach) { traits in
+        for tile in stride(from: 0, to: self.traits.tiles, by: passTiles) {
+          let end = min(tile + passTiles, self.traits.tiles)
+          for first in stride(from: 0, to: all.count, by: together) {
+            let count = sk_screen(
+              instructions.kernel, all.baseAddress! + first, Int64(min(together, all.count - first)), traits,
+              Int64(tile), Int64(end), Int64(blocking.groups), &sums, &found, &upper)
+            for k in 0..<Int(count) {
+              let lane = Int(truncatingIfNeeded: found[k] & 0xFFFF_FFFF)
+              visit(
+                (panels.lowerBound + first) * width + lane, Int(found[k] >> 32), tracksBest ? upper[k] : 0)
             }
           }
-          for k in 0..<count {
-            let found = w.found[k]
-            visit(
-              p * width + Int(truncatingIfNeeded: found & 0xFFFF_FFFF), Int(found >> 32),
-              tracksBest ? w.upper[k] : 0)
+        }
+      }
+    }
+  }
+
+  /// Lends the panels to C, and room for results beside them.
+  private func withPanels(
+    _ panels: Range<Int>, tracksBest: Bool, excludedOf: [[UInt64]], _ w: inout Workspace,
+    _ body: (
+      _ panels: UnsafeBufferPointer<sk_panel>, _ sums: inout [Int32], _ found: inout [UInt64],
+      _ upper: inout [Float]
+    ) -> Void
+  ) {
+    let (width, padded) = (width, w.depth.count * width)
+    let excluded = excludedOf.flatMap(\.self)
+    w.panels.withUnsafeBufferPointer { codes in
+      w.lower.withUnsafeBufferPointer { lower in
+        w.error.withUnsafeBufferPointer { error in
+          w.offset.withUnsafeBufferPointer { offset in
+            w.best.withUnsafeMutableBufferPointer { best in
+              excluded.withUnsafeBufferPointer { excluded in
+                var start = 0
+                let all = panels.map { p in
+                  let count = excludedOf.isEmpty ? 0 : excludedOf[p - panels.lowerBound].count
+                  defer { start += count }
+                  return sk_panel(
+                    codes: codes.baseAddress! + p * traits.groups * width * 4, depth: w.depth[p],
+                    lower: lower.baseAddress! + p * width, lower_stride: Int64(padded),
+                    error: error.baseAddress! + p * width, offset: offset.baseAddress! + p * width,
+                    best: tracksBest ? best.baseAddress! + p * width : nil,
+                    excluded: excluded.baseAddress.map { $0 + start }, excluded_count: Int64(count))
+                }
+                all.withUnsafeBufferPointer { body($0, &w.sums, &w.found, &w.upper) }
+              }
+            }
           }
         }
       }

@@ -174,7 +174,7 @@ struct Sieve: Sendable {
     if hasIntegers {
       parts.append(
         IntegerScreen.bytes(
-          samples: n, traits: t, patterns: patterns, block: block, width: Int(instructions.shape.width),
+          samples: n, traits: t, patterns: patterns, block: block, shape: instructions.shape,
           tracksBest: demand == .bests))
     }
     return parts.reduce(0) { $0 + $1.shared + execution.workers * $1.each }

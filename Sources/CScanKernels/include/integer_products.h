@@ -62,23 +62,27 @@ typedef struct {
   int64_t excluded_count;
 } sk_panel;
 
-// Pairs of the panel with the traits of tiles [first, last) that cannot be discarded, as slot << 32 | lane; returns how many.
+// Pairs of the panels with the traits of tiles [first, last) that cannot be discarded, as slot << 32 | panel·width + lane, in no
+// order; returns how many.
 // With E the integer product, a pair is discarded iff
 //   |E| < reach·u − error·κ − scale·d                                      (best == NULL)
 //   |E| < min(reach·u, scale·best) − error·κ − scale·d                     (else)
 // and `best` becomes at least (|E| − error·κ)/scale − d; then upper receives (|E| + error·κ)/scale + d of every pair reported.
-// block: groups per pass over the panel. sums: room for (last − first)·traits·width; found, upper: as many.
-int64_t sk_screen(sk_isa isa, const sk_panel *panel, const sk_traits *traits, int64_t first, int64_t last, int64_t block,
-                  int32_t *sums, uint64_t *found, float *upper);
+// block: groups per pass over the samples. With fewer than all of them, a part of the traits is read from memory once for all panels
+// of the call; else panels gain nothing from company. found, upper: room for count·(last − first)·traits·width; sums: as many, or
+// traits·width when there is one pass.
+int64_t sk_screen(sk_isa isa, const sk_panel *panels, int64_t count, const sk_traits *traits, int64_t first,
+                  int64_t last, int64_t block, int32_t *sums, uint64_t *found, float *upper);
 
 // For every trait its largest r over panels: with r in place of s·floor·u and side 0, 1 or −1 for |E|, E or −E, a pair is discarded
 // iff  E < scale·(floors[slot]·u − d) − error·κ, u = s_v‖Mg‖ rounded down by at most 2⁻¹⁸ of itself. floors becomes at least
 // ((E − error·κ)/scale − d)/u, and upper receives ((E + error·κ)/scale + d)/u of every pair reported. `reach` is not read.
+// sums, found, upper: room for (last − first)·traits·width.
 int64_t sk_screen_maxima(sk_isa isa, const sk_panel *panel, const sk_traits *traits, int64_t first, int64_t last,
                          int64_t block, int32_t side, int32_t *sums, float *floors, uint64_t *found, float *upper);
 
-// The sums E themselves, [tile][traits][width].
-void sk_integer_products(sk_isa isa, const uint8_t *codes, int64_t depth, const sk_traits *traits, int64_t first,
+// The sums E themselves, [panel][tile][traits][width]; of a panel only codes and depth are read.
+void sk_integer_products(sk_isa isa, const sk_panel *panels, int64_t count, const sk_traits *traits, int64_t first,
                          int64_t last, int64_t block, int32_t *sums);
 
 #ifdef __cplusplus

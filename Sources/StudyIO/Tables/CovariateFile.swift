@@ -7,7 +7,8 @@ public enum CovariateFile {
   ///
   /// Samples may be the columns (FastQTL, QTLtools, tensorQTL, Matrix eQTL) or the rows (`id cov…`, PLINK's
   /// `FID IID cov…`): the side on which ids of `sampleIDs` are found. The header may lack its first cell, as R's
-  /// write.table leaves it out.
+  /// write.table leaves it out. Samples in rows need no header (FastQTL's `--interaction`): a table whose first line starts with
+  /// a sample has none, and its columns are called V1, V2, ….
   ///
   /// A covariate of which no cell is a finite number is a factor: its levels, sorted by UTF-8 bytes, but the first (the
   /// reference) become 0/1 columns `name=level`. A factor of one level gives no column.
@@ -93,6 +94,7 @@ private struct CovariateTable {
           + firstNames(known.sorted()),
         remedy: "name the samples as in the other files, in the header or in the first column")
     }
+    if samplesDown, known.contains(header[0]) { return try withoutHeader() }
     try checkUnique(
       across.map { ($0, headerLine) }, what: samplesAcross ? "sample" : "covariate")
     try checkUnique(
@@ -107,6 +109,18 @@ private struct CovariateTable {
       rows.map { LocatedCell(text: $0.cells[column], line: $0.line) }
     }
     return (down, across, cells)
+  }
+
+  /// The first line is a sample like the others.
+  private func withoutHeader() throws(StudyError) -> (
+    samples: [String], names: [String], cells: [[LocatedCell]]
+  ) {
+    let lines = [(cells: header, line: headerLine)] + rows
+    try checkUnique(lines.map { ($0.cells[0], $0.line) }, what: "sample")
+    let cells = (1..<header.count).map { column in
+      lines.map { LocatedCell(text: $0.cells[column], line: $0.line) }
+    }
+    return (lines.map { $0.cells[0] }, (1..<header.count).map { "V\($0)" }, cells)
   }
 
   private func checkUnique(_ names: [(String, line: Int)], what: String) throws(StudyError) {
