@@ -88,6 +88,14 @@ public struct PairBatch: Sendable {
   /// Share of the input read so far.
   public var fractionRead = 0.0
   public var counts = ScanCounts()
+
+  /// Leaves the rows whose ln p is at most the limit of their feature, e.g. the gene's nominal threshold. `variants` keep their
+  /// indices, and `counts` tell what was tested.
+  ///
+  /// - Parameter logLimits: by feature of the study.
+  public mutating func keepRows(within logLimits: [Double]) {
+    rows.removeAll { !($0.logP <= logLimits[$0.feature]) }
+  }
 }
 
 /// What a scan did, as counts that add up over blocks.

@@ -5,18 +5,26 @@ import Synchronization
 struct CisNominalCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "nominal",
-    abstract: "Test every variant within a window of each phenotype; all pairs are written.",
+    abstract:
+      "Test every variant within a window of each phenotype; all pairs are written, or the significant ones.",
     discussion: """
       Writes OUT.cis_nominal.tsv.gz, ordered by variant and, in our own format and if the genotypes are sorted, indexed for tabix.
+
+      With --significant-from, OUT.cis_significant.tsv.gz instead: of the genes that cis permute calls significant, the pairs whose nominal p is at most the gene's threshold. Use the options of the permutations.
 
       EXAMPLE
         swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS \\
           --phenotypes expression.bed.gz --out study
         tabix study.cis_nominal.tsv.gz 22:17000000-17100000
+        swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS \\
+          --phenotypes expression.bed.gz \\
+          --significant-from study.cis_permute.tsv.gz --out study
       """)
 
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Tests") var test: TestOptions
+  @OptionGroup(title: "Significant pairs") var significance: SignificanceOptions
+  @OptionGroup(title: "Effect sizes") var effect: EffectOptions
   @OptionGroup(title: "Output and resources") var resources: RunOptions
 
   @Option(
@@ -25,50 +33,66 @@ struct CisNominalCommand: ParsableCommand {
 
   func validate() throws {
     guard window >= 0 else { throw ValidationError("--window must not be negative.") }
+    try effect.validate(resources.format, normal: test.normal)
   }
 
   func run() throws {
     let progress = Progress(quiet: resources.quiet)
-    let study = try input.study(phenotypeRegions: true, workers: resources.workers)
-    for line in study.alignment + study.genotypes.notes { progress.note(line) }
-    let table = ResultTable(.cis, resources.format, study.features)
+    // The small tables first: what is wrong with them shows at once.
+    let genes = try significance.genes()
+    let all = try input.study(phenotypeRegions: true, workers: resources.workers)
+    for line in all.alignment + all.genotypes.notes { progress.note(line) }
+    let anchor = test.windowFrom ?? .automatic
+    let selection = try genes?.select(from: all, anchor: anchor)
+    for note in selection?.notes ?? [] { progress.note(note) }
+    let study = selection?.study ?? all
+    let placed = selection?.placed ?? all
+    let logLimits = selection?.logLimits
     let scan = CisScan(
-      radius: window, anchor: test.windowFrom ?? .automatic,
-      options: test.scanOptions(try input.selection(margin: study.windowMargin(window))))
+      radius: window, anchor: selection?.anchor ?? anchor,
+      options: test.scanOptions(try input.selection(margin: placed.windowMargin(window))))
+    let table = ResultTable(
+      .cis, resources.format, study.features,
+      effects: try effect.columns(of: study, scan.options, workers: resources.workers), logLimits: logLimits)
 
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
-    let path = resources.out + ".cis_nominal.tsv.gz"
+    let path = resources.out + (selection == nil ? ".cis_nominal.tsv.gz" : ".cis_significant.tsv.gz")
     let index = resources.format == .swiftqtl ? TabixIndex(chromosomeColumn: 2, positionColumn: 3) : nil
     let pairs = try files.open(path, compression: resources.compression, index: index)
     let drops = try DropWriter(
       files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
-    let inputs = try Manifest.inputs(input.files(of: study))
+    let inputs = try Manifest.inputs(input.files(of: study) + significance.files)
     try drops.append(study.drops)
     try pairs.append(bytes: table.headerLine())
     // QTLtools' rows carry the number of variants in the window and whether they are its best: known at the end.
     let spool = resources.format == .qtltools ? try RowSpool(prefix: resources.out, keepsP: false) : nil
     let windows = WindowTotals(study.features.count)
     let order = Mutex(RowOrder())
+    let rowCount = Mutex(0)
 
     let level = resources.compressionLevel
     let started = progress.elapsed
-    let summary = try scan.run(
-      in: study, execution: resources.execution,
+    var summary = try scan.run(
+      in: placed, execution: resources.execution,
       render: { batch in
+        var batch = batch
         if spool != nil { windows.add(batch.rows) }
+        if let logLimits { batch.keepRows(within: logLimits) }
         return RenderedBatch(batch, table, level: level, spooled: spool != nil)
       },
       emit: { batch in
         if let spool { try spool.append(batch.spooled) } else { try batch.write(to: pairs) }
         try drops.append(batch.drops)
         order.withLock { $0.observe(batch.variants) }
+        rowCount.withLock { $0 += batch.rowCount }
         progress.advance(tests: batch.tests, rows: batch.rowCount, fraction: batch.fractionRead)
       })
     let scanned = progress.elapsed
     progress.finish()
+    summary.counts.rows = rowCount.withLock(\.self)
     if let spool { try windows.complete(pairs, from: spool, table) }
     try drops.append(summary.drops)
     let notes = index == nil ? [] : Self.dropIndex(of: pairs, unless: order.withLock(\.isSorted))
@@ -79,11 +103,12 @@ struct CisNominalCommand: ParsableCommand {
       outputs: [path] + (indexSuffix.map { [path + $0] } ?? [])
         + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
-      notes: notes)
+      notes: (selection?.notes ?? []) + notes)
     try manifestFile.append(bytes: manifest.json())
     try files.commit()
+    let written = selection == nil ? "" : "\(summary.counts.rows) significant of "
     progress.note(
-      "\(summary.counts.tests) pairs (\(summary.counts.variants) variants, \(summary.traits) phenotypes) in "
+      "\(written)\(summary.counts.tests) pairs (\(summary.counts.variants) variants, \(summary.traits) phenotypes) in "
         + "\(Progress.duration(progress.elapsed)); written to \(path)")
   }
 

@@ -19,6 +19,7 @@ struct CisPermuteCommand: ParsableCommand {
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Tests") var test: TestOptions
   @OptionGroup(title: "Permutations") var permutation: PermutationOptions
+  @OptionGroup(title: "Effect sizes") var effect: EffectOptions
   @OptionGroup(title: "Output and resources") var resources: RunOptions
 
   @Option(
@@ -27,6 +28,7 @@ struct CisPermuteCommand: ParsableCommand {
 
   func validate() throws {
     guard window >= 0 else { throw ValidationError("--window must not be negative.") }
+    try effect.validate(resources.format, normal: test.normal)
   }
 
   func run() throws {
@@ -40,6 +42,7 @@ struct CisPermuteCommand: ParsableCommand {
       radius: window, anchor: test.windowFrom ?? .automatic,
       options: test.scanOptions(try input.selection(margin: study.windowMargin(window))))
     let isGrouped = permutation.phenotypeGroups != nil
+    let effects = try effect.columns(of: study, scan.options, workers: resources.workers)
     let permutations = CisPermutations(
       scan, plan: permutation.permutations.plan, seed: resources.seed, isGrouped: isGrouped)
 
@@ -64,7 +67,8 @@ struct CisPermuteCommand: ParsableCommand {
     try drops.append(summary.drops)
     let significance = GeneSignificance(of: genes, fdr: permutation.fdr, method: permutation.method)
     let rows = GeneRows(
-      format: resources.format, study: study, genes: genes, significance: significance, isGrouped: isGrouped)
+      format: resources.format, study: study, genes: genes, significance: significance, isGrouped: isGrouped,
+      effects: effects)
     try table.append(bytes: rows.headerLine)
     var buffer = RowBuffer(capacity: 1 << 16)
     for index in genes.indices {

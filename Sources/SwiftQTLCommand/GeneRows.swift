@@ -8,6 +8,8 @@ struct GeneRows {
   let significance: GeneSignificance
   /// Whether the table names a group beside each phenotype.
   let isGrouped: Bool
+  /// Further columns of our own format.
+  let effects: EffectColumns?
 
   var header: String {
     switch format {
@@ -15,7 +17,7 @@ struct GeneRows {
       (isGrouped ? "group_id group_size " : "")
         + "phenotype_id num_var variant_id chromosome position ref alt start_distance beta se t df neg_log10_p p r2 "
         + "af ma_samples ma_count n n_permutations pval_perm beta_shape1 beta_shape2 true_df pval_true_df "
-        + "pval_beta qval pval_nominal_threshold status"
+        + "pval_beta qval pval_nominal_threshold status \(effects?.header ?? "")"
     case .tensorqtl:
       "phenotype_id num_var beta_shape1 beta_shape2 true_df pval_true_df variant_id start_distance ma_samples "
         + "ma_count af pval_nominal slope slope_se pval_perm pval_beta "
@@ -80,6 +82,7 @@ struct GeneRows {
     out.append(lnP: significance.logQ[index])
     out.append(lnP: significance.nominalLogThreshold(index))
     out.append(gene.approximation?.status.rawValue ?? "NA")
+    effects?.append(row, VariantScale(s), to: &out)
   }
 
   private func appendShapes(_ gene: CisPermutations.GeneResult, to out: inout RowBuffer) {

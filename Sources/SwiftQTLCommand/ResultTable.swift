@@ -23,10 +23,19 @@ struct ResultTable: Sendable {
   private let features: [Feature]
   /// What a row says of its phenotype before the numbers, and the phenotype's start.
   private let heads: [(text: [UInt8], tss: Int)]
+  /// Further columns of our own format: effect sizes, and the ln p that each phenotype needs.
+  private let effects: EffectColumns?
+  private let logLimits: [Double]?
 
-  /// - Precondition: FastQTL's format is for cis scans only.
-  init(_ scan: Scan, _ format: TableFormat, _ features: [Feature]) {
+  /// - Precondition: FastQTL's format is for cis scans only, effect sizes are for our own.
+  init(
+    _ scan: Scan, _ format: TableFormat, _ features: [Feature], effects: EffectColumns? = nil,
+    logLimits: [Double]? = nil
+  ) {
     precondition(scan == .cis || format != .fastqtl)
+    precondition(effects == nil || format == .swiftqtl)
+    self.effects = effects
+    self.logLimits = format == .swiftqtl ? logLimits : nil
     self.scan = scan
     self.format = format
     self.features = features
@@ -45,7 +54,8 @@ struct ResultTable: Sendable {
     switch (format, scan) {
     case (.swiftqtl, let scan):
       "variant_id chromosome position ref alt phenotype_id \(scan == .cis ? "start_distance " : "")"
-        + "beta se t df neg_log10_p p r2 af ma_samples ma_count n"
+        + "beta se t df neg_log10_p p r2 af ma_samples ma_count n \(effects?.header ?? "")"
+        + (logLimits == nil ? "" : " pval_nominal_threshold")
     case (.tensorqtl, .cis):
       "phenotype_id variant_id start_distance af ma_samples ma_count pval_nominal slope slope_se"
     case (.tensorqtl, .trans): "variant_id phenotype_id pval b b_se r2 af"
@@ -68,6 +78,8 @@ struct ResultTable: Sendable {
     fileprivate(set) var head = RowBuffer(capacity: 128)
     fileprivate(set) var tail = RowBuffer(capacity: 64)
     fileprivate(set) var position = 0
+    /// Where effect sizes are wanted.
+    fileprivate var scale: VariantScale?
   }
 
   func text(of tested: TestedVariant) -> VariantText {
@@ -83,6 +95,7 @@ struct ResultTable: Sendable {
       text.tail.append(number: s.alleleFrequency)
       text.tail.append(number: s.minorAlleleSamples)
       text.tail.append(number: s.minorAlleleCount)
+      if effects != nil { text.scale = VariantScale(s) }
     case .tensorqtl where scan == .cis:
       text.head.append(cells: variant.id)
       text.tail.append(number: s.alleleFrequency)
@@ -126,6 +139,11 @@ struct ResultTable: Sendable {
       out.append(number: row.r2)
       out.append(variant.tail)
       out.append(row.n)
+      if let effects, let scale = variant.scale { effects.append(row, scale, to: &out) }
+      if let logLimits {
+        out.appendTab()
+        out.append(logP: logLimits[row.feature])
+      }
     case (.tensorqtl, .cis):
       out.append(bytes: head)
       out.append(variant.head)

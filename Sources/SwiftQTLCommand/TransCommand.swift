@@ -92,12 +92,14 @@ struct TransCommand: ParsableCommand {
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Pairs") var pairs: PairOptions
   @OptionGroup(title: "Tests") var test: TestOptions
+  @OptionGroup(title: "Effect sizes") var effect: EffectOptions
   @OptionGroup(title: "Output and resources") var resources: RunOptions
 
   func validate() throws {
     if resources.format == .fastqtl {
       throw ValidationError("--format fastqtl is a cis format; trans knows swiftqtl, tensorqtl and qtltools.")
     }
+    try effect.validate(resources.format, normal: test.normal)
   }
 
   func run() throws {
@@ -123,7 +125,10 @@ private struct TransRun {
       chromosomeRemedy: command.pairs.noExcludeCis
         ? nil : InputOptions.chromosomeRemedy + ", or test all pairs with --no-exclude-cis")
     for line in study.alignment + study.genotypes.notes { progress.note(line) }
-    table = ResultTable(.trans, command.resources.format, study.features)
+    table = ResultTable(
+      .trans, command.resources.format, study.features,
+      effects: try command.effect.columns(
+        of: study, command.test.scanOptions(.init()), workers: command.resources.workers))
   }
 
   func execute() throws {

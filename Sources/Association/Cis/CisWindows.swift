@@ -1,4 +1,4 @@
-internal import StudyData
+public import StudyData
 
 /// Where a cis window starts and ends.
 public enum WindowAnchor: String, Sendable, CaseIterable {
@@ -10,7 +10,7 @@ public enum WindowAnchor: String, Sendable, CaseIterable {
   case interval
 
   /// Decides `automatic`. Give it all features of the study, so that leaving one out of the analysis moves no window.
-  func resolved(for features: [Feature]) -> WindowAnchor {
+  public func resolved(for features: [Feature]) -> WindowAnchor {
     guard self == .automatic else { return self }
     return features.contains { $0.hasLocation && $0.end > $0.start } ? .interval : .tss
   }
