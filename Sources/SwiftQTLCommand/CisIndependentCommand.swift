@@ -56,18 +56,14 @@ struct CisIndependentCommand: ParsableCommand {
   func run() throws {
     let progress = Progress(quiet: resources.quiet)
     // The small tables first: what is wrong with them shows at once.
-    let (genes, thresholds) = try significantGenes()
-    let groups = try phenotypeGroups.map { (path) throws(StudyError) in try PhenotypeGroups.read(path) }
-    var study = try input.study(phenotypeRegions: true, workers: resources.workers)
-    if let phenotypeGroups, let groups {
-      study = try PhenotypeGroups.apply(groups, of: phenotypeGroups, to: study)
-    }
+    let genes = try SignificantGenes(from: significantFrom, fdr: fdr, groups: phenotypeGroups)
+    let study = try genes.grouped(input.study(phenotypeRegions: true, workers: resources.workers))
     for line in study.alignment + study.genotypes.notes { progress.note(line) }
     let scan = ConditionalScan(
       CisScan(
         radius: window, anchor: test.windowFrom ?? .automatic,
-        options: test.scanOptions(try input.selection(margin: margin(study)))),
-      isGrouped: groups != nil, maximumSignals: maxSignals, reportsAllPairs: allPairs)
+        options: test.scanOptions(try input.selection(margin: study.windowMargin(window)))),
+      isGrouped: genes.isGrouped, maximumSignals: maxSignals, reportsAllPairs: allPairs)
 
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
@@ -82,7 +78,7 @@ struct CisIndependentCommand: ParsableCommand {
     let inputs = try Manifest.inputs(
       input.files(of: study) + [significantFrom, phenotypeGroups].compactMap(\.self))
     try drops.append(study.drops)
-    let table = SignalTable(study.features, isGrouped: groups != nil)
+    let table = SignalTable(study.features, isGrouped: genes.isGrouped)
     try signals.append(bytes: table.headerLine)
     try pairs?.append(bytes: table.pairs.headerLine(adding: "rank"))
 
@@ -90,7 +86,7 @@ struct CisIndependentCommand: ParsableCommand {
     let started = progress.elapsed
     var genesWithSignal = 0
     let summary = try scan.run(
-      in: study, thresholds: thresholds, execution: resources.execution,
+      in: study, thresholds: genes.thresholds, execution: resources.execution,
       render: { gene in RenderedSignals(gene, table, level: level) },
       drop: { try drops.append($0) },
       emit: { gene, fraction in
@@ -102,10 +98,7 @@ struct CisIndependentCommand: ParsableCommand {
     let scanned = progress.elapsed
     progress.finish()
     try drops.append(summary.drops)
-    let notes = [
-      "\(thresholds.count) of \(genes) genes in \(significantFrom) have q <= \(fdr) and a threshold",
-      "\(summary.counts.rows) signals of \(genesWithSignal) genes",
-    ]
+    let notes = [genes.note, "\(summary.counts.rows) signals of \(genesWithSignal) genes"]
     for note in summary.notes + notes { progress.note(note) }
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,
@@ -116,36 +109,6 @@ struct CisIndependentCommand: ParsableCommand {
     try manifestFile.append(bytes: manifest.json())
     try files.commit()
     progress.note("\(Progress.duration(progress.elapsed)); written to \(path)")
-  }
-
-  /// - Returns: the number of genes in the table, and ln p by gene for those to analyse.
-  private func significantGenes() throws(StudyError) -> (count: Int, thresholds: [String: Double]) {
-    let table = try GeneTable.read(significantFrom)
-    if table.isGrouped != (phenotypeGroups != nil) {
-      throw StudyError(
-        .inconsistent, file: significantFrom,
-        table.isGrouped
-          ? "its genes are groups of phenotypes"
-          : "its genes are phenotypes, but --phenotype-groups is given",
-        remedy: table.isGrouped
-          ? "give the groups with --phenotype-groups, as for the permutations"
-          : "leave --phenotype-groups out, or give the permutation table of groups (with a column group_id)")
-    }
-    let thresholds = table.significant(fdr: fdr)
-    guard !thresholds.isEmpty else {
-      throw StudyError(
-        .degenerate, file: significantFrom,
-        "none of its \(table.genes.count) genes has q <= \(fdr) and a threshold",
-        remedy: "raise --fdr, or there is nothing to find")
-    }
-    return (table.genes.count, thresholds)
-  }
-
-  /// How far from a feature's start a variant of its window may lie.
-  private func margin(_ study: Study) -> Int {
-    let longest = study.features.lazy.map { $0.end - $0.start }.max() ?? 0
-    let (margin, overflow) = window.addingReportingOverflow(longest)
-    return overflow ? .max : margin
   }
 }
 

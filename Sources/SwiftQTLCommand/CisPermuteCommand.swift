@@ -13,7 +13,8 @@ struct CisPermuteCommand: ParsableCommand {
         swiftqtl cis permute --genotypes chr1-22 --phenotypes expression.bed.gz \\
           --covariates covariates.tsv --out study
         swiftqtl cis nominal --genotypes chr1-22 --phenotypes expression.bed.gz \\
-          --covariates covariates.tsv --significant-from study.cis_permute.tsv.gz --out study
+          --covariates covariates.tsv \\
+          --significant-from study.cis_permute.tsv.gz --out study
       """)
 
   @OptionGroup(title: "Input") var input: InputOptions

@@ -53,8 +53,8 @@ struct SignificantGenes {
   private let path: String
   private let fdr: Double
   private let geneCount: Int
-  /// ln p by gene.
-  private let thresholds: [String: Double]
+  /// Largest ln p of a significant pair, by gene.
+  let thresholds: [String: Double]
   private let groups: (path: String, ofPhenotypes: [String: String])?
 
   /// - Parameter groups: the file of groups, for a table of groups.
@@ -87,10 +87,7 @@ struct SignificantGenes {
   /// - Parameter anchor: is decided by all phenotypes, so that leaving some out moves no window.
   /// - Throws: ``StudyError`` `inconsistent` when none of the genes is in the study.
   func select(from all: Study, anchor: WindowAnchor) throws(StudyError) -> Selection {
-    let all =
-      try groups.map { (groups) throws(StudyError) in
-        try PhenotypeGroups.apply(groups.ofPhenotypes, of: groups.path, to: all)
-      } ?? all
+    let all = try grouped(all)
     let anchor = anchor.resolved(for: all.features)
     var spans = GroupSpans(anchor)
     var found: Set<String> = []
@@ -100,7 +97,7 @@ struct SignificantGenes {
       let gene = gene(of: feature)
       guard thresholds[gene] != nil else { continue }
       found.insert(gene)
-      if groups == nil || spans.include(feature, in: gene) { kept.append(index) } else { elsewhere += 1 }
+      if !isGrouped || spans.include(feature, in: gene) { kept.append(index) } else { elsewhere += 1 }
     }
     let absent = Set(thresholds.keys).subtracting(found).sorted()
     guard !found.isEmpty else {
@@ -112,23 +109,34 @@ struct SignificantGenes {
     }
     let features = kept.map { all.features[$0] }
     let study = all.replacing(features: features, phenotypes: all.phenotypes.selectingColumns(kept))
-    var notes = ["\(thresholds.count) of \(geneCount) genes in \(path) have q <= \(fdr) and a threshold"]
+    var notes = [note]
     if !absent.isEmpty {
       notes.append("\(absent.count) of them are not among the phenotypes (\(Self.names(absent)))")
     }
     if elsewhere > 0 { notes.append("\(elsewhere) phenotypes lie on another chromosome than their group") }
     return Selection(
       study: study,
-      placed: groups == nil
+      placed: !isGrouped
         ? study
         : study.replacing(
           features: features.map { spans.placed($0, in: gene(of: $0)) }, phenotypes: study.phenotypes),
-      anchor: groups == nil ? anchor : .interval, logLimits: features.compactMap { thresholds[gene(of: $0)] },
+      anchor: isGrouped ? .interval : anchor, logLimits: features.compactMap { thresholds[gene(of: $0)] },
       notes: notes)
   }
 
+  var isGrouped: Bool { groups != nil }
+  var note: String { "\(thresholds.count) of \(geneCount) genes in \(path) have q <= \(fdr) and a threshold" }
+
+  /// The study with the groups that the genes are, if they are.
+  ///
+  /// - Throws: ``StudyError`` `inconsistent` when no phenotype is in a group.
+  func grouped(_ study: Study) throws(StudyError) -> Study {
+    guard let groups else { return study }
+    return try PhenotypeGroups.apply(groups.ofPhenotypes, of: groups.path, to: study)
+  }
+
   private func gene(of feature: Feature) -> String {
-    groups == nil ? feature.id : feature.group ?? feature.id
+    isGrouped ? feature.group ?? feature.id : feature.id
   }
 
   private static func names(_ ids: [String]) -> String {
