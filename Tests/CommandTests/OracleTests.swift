@@ -103,7 +103,7 @@ struct OracleTests {
           let cells = line.split(whereSeparator: \.isWhitespace)
           return (cells[0], cells)
         })
-    #expect(ours.rows.count > 20)
+    #expect(ours.rows.count > 10)
     var differences: [Double] = []
     for row in ours.rows {
       let other = try #require(theirs[row[0]])
