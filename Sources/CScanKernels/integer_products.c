@@ -99,8 +99,7 @@ __attribute__((target("avx2,fma"))) INLINE void accumulate_avx2(ACCUMULATE_ARGUM
   }
   // Short runs: sums of 32 bits stay in registers, those of a run are of one trait at a time.
   if (depth < 12) {
-    const int64_t run = depth >= 6 ? 6 : depth >= 3 ? 3 : 2, whole = count - count % run;
-    if (run == 6) accumulate_avx2_runs(a, b, indexed, index, whole, 6, sums);
+    const int64_t run = depth >= 3 ? 3 : 2, whole = count - count % run;
     if (run == 3) accumulate_avx2_runs(a, b, indexed, index, whole, 3, sums);
     if (run == 2) accumulate_avx2_runs(a, b, indexed, index, whole, 2, sums);
     if (whole == count) return;
