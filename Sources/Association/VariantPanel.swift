@@ -10,7 +10,7 @@ public struct TestedVariant: Sendable {
 }
 
 /// The admitted variants of one block, and their dosages in the analysed samples.
-struct VariantPanel {
+final class VariantPanel: Sendable {
   let block: GenotypeBlock
   /// Index in the block of each admitted variant.
   let columns: [Int]

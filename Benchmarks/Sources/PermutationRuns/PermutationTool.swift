@@ -79,7 +79,7 @@ struct GeneFiles {
 }
 
 /// Few permutations: what a run of them takes is reading and the like.
-let few = 10
+let few = 50
 
 /// A program that permutes all genes, and how fast it has done.
 struct PermutationTool {

@@ -18,8 +18,9 @@ struct CopyCodes {
   private var codes: [Int16]
 
   private var perTile: Int { Int(instructions.shape.traits) }
-  var tiles: Int { (capacity + perTile - 1) / perTile }
-  var slots: Int { tiles * perTile }
+  /// Tiles that hold the copies of the last `fill`.
+  private(set) var tiles = 0
+  var slots: Int { scale.count }
 
   /// - Parameter capacity: copies in a batch.
   init(sampleCount n: Int, capacity: Int, instructions: InstructionSet) {
@@ -41,7 +42,7 @@ struct CopyCodes {
 
   static func bytes(samples n: Int, capacity: Int) -> Int { 2 * (n + 4) * capacity }
 
-  /// Codes `count` residuals, n × count; what is left of the batch becomes copies of zeros.
+  /// Codes `count` residuals, n × count; what is left of the last tile becomes copies of zeros.
   ///
   /// - Parameters:
   ///   - length: of the trait, which `plan` is for.
@@ -52,6 +53,7 @@ struct CopyCodes {
     let wanted = 0.9 * plan.scale
     let (groups, size) = (self.groups, perTile * 4)
     var entries = 0
+    tiles = (count + perTile - 1) / perTile
     for tile in 0..<tiles {
       for j in 0..<perTile {
         let slot = tile * perTile + j
