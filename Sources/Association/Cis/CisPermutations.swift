@@ -207,7 +207,9 @@ private struct GenePermuter {
       trait, lengths in
       let values = prepared.traits.centered(trait, of: study, transform: options.transform)
       return (
-        PermutationMaxima.Subject(trait, of: prepared, values: values, window: window, lengths: lengths),
+        PermutationMaxima.Subject(
+          trait, of: prepared, values: values, window: window, lengths: lengths,
+          instructions: engine.instructions),
         CorrelationScale(prepared.traits, trait, options.alternative)
       )
     }

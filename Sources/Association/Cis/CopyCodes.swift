@@ -62,8 +62,12 @@ struct CopyCodes {
           if slot < count {
             let squared = sk_encode_trait(
               residuals + slot * n, Int64(n), wanted / length, plan.limit, own)
-            // Codes that do not add up to zero decide nothing: an infinite error keeps every pair.
-            error[slot] = squared < 0 ? .infinity : Float(squared.squareRoot() * (1 + 1e-6) + 1e-9)
+            // Sums of 32 bits; the plan saw to it for the trait, whose copies' residuals may be longer.
+            var magnitude = 0
+            for k in 0..<n { magnitude += Int(own[k].magnitude) }
+            let fits = magnitude * instructions.largestGenotypeCode < 1 << 31
+            // Codes that overflow or do not add up to zero decide nothing: an infinite error keeps every pair.
+            error[slot] = squared < 0 || !fits ? .infinity : Float(squared.squareRoot() * (1 + 1e-6) + 1e-9)
             scale[slot] = Float(wanted)
           } else {
             own.update(repeating: 0, count: groups * 4)

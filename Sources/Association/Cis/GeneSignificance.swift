@@ -40,7 +40,10 @@ public struct GeneSignificance: Sendable {
     logCut = GeneLevel.logCut(logP: genes.map(\.logP), logQ: storey.logQ, fdr: fdr)
   }
 
-  public var significantCount: Int { logQ.count { $0 <= log(fdr) } }
+  public var significantCount: Int { logQ.indices.count { isSignificant($0) } }
+
+  /// Whether the q of gene `index` is at most the FDR.
+  public func isSignificant(_ index: Int) -> Bool { logQ[index] <= log(fdr) }
 
   /// ln of the nominal p that a variant of gene `index` needs; NaN where no gene is significant or the gene has no fit.
   public func nominalLogThreshold(_ index: Int, scale: BetaApproximation.Scale = .nominal) -> Double {

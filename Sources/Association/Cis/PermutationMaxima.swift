@@ -31,7 +31,7 @@ struct PermutationMaxima {
 
   private let orders: Orders
   private let residualiser: Residualiser
-  private let instructions: InstructionSet
+  let instructions: InstructionSet
   private let alternative: Alternative
   private let blocking: CacheBlocking
   private(set) var window: WindowCodes
@@ -90,7 +90,10 @@ struct PermutationMaxima {
     var plan: TraitCodes.Plan
     var length: Double
 
-    init(_ trait: Int, of prepared: PreparedStudy, values: [Double], window: CisWindow, lengths: [Double]) {
+    init(
+      _ trait: Int, of prepared: PreparedStudy, values: [Double], window: CisWindow, lengths: [Double],
+      instructions: InstructionSet
+    ) {
       self.values = values
       self.window = window
       self.lengths = lengths
@@ -106,13 +109,14 @@ struct PermutationMaxima {
       }
       let length = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
       self.length = length
-      plan = Self.plan(values, length, pattern, variants: variants)
+      plan = Self.plan(values, length, pattern, variants: variants, instructions)
     }
 
     /// Codes of a precision that pays where the largest of so many correlations will lie.
-    private static func plan(_ y: [Double], _ length: Double, _ pattern: MissingPattern, variants: Int)
-      -> TraitCodes.Plan
-    {
+    private static func plan(
+      _ y: [Double], _ length: Double, _ pattern: MissingPattern, variants: Int,
+      _ instructions: InstructionSet
+    ) -> TraitCodes.Plan {
       let nu = Double(max(1, pattern.degreesOfFreedom))
       let distribution = StudentT(degreesOfFreedom: nu)
       let limit = StudentT.criticalCorrelation(
@@ -123,11 +127,10 @@ struct PermutationMaxima {
       }
       var scratch: [Double] = []
       let unit = y.map { $0 / length }
-      let shape = InstructionSet.fastest.shape
       return unit.withUnsafeBufferPointer {
         TraitCodes.plan(
-          $0, largestGenotypeCode: InstructionSet.fastest.largestGenotypeCode,
-          traitsPerTile: Int(shape.traits),
+          $0, largestGenotypeCode: instructions.largestGenotypeCode,
+          traitsPerTile: Int(instructions.shape.traits),
           limit: .infinity, survival: { table[$0] }, scratch: &scratch)
       } ?? TraitCodes.Plan(scale: 1, limit: 127, outliers: 0, cost: .infinity)
     }
