@@ -49,16 +49,17 @@ let package = Package(
     + module("StudyData", ["LinearAlgebra"])
     + module("StudyIO", ["StudyData", "LinearAlgebra", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
     + module("MultipleTesting", ["Distributions", "LinearAlgebra"])
+    + module("MixedModels", ["StudyData", "LinearAlgebra", "Distributions", "CScanKernels"])
     + module(
       "Association",
-      ["StudyData", "LinearAlgebra", "Distributions", "MultipleTesting", "CScanKernels"])
+      ["StudyData", "LinearAlgebra", "Distributions", "MultipleTesting", "MixedModels", "CScanKernels"])
     + module("Simulation", ["StudyData", "StudyIO", "Distributions", "LinearAlgebra"])
     + [
       .target(
         name: "SwiftQTL",
         dependencies: [
           "LinearAlgebra", "Distributions", "StudyData", "StudyIO", "MultipleTesting",
-          "Association", "Simulation",
+          "MixedModels", "Association", "Simulation",
         ], swiftSettings: strict),
       .executableTarget(
         name: "SwiftQTLCommand",

@@ -12,7 +12,12 @@ public enum BLAS {
   ///
   /// Said anew at every scan: the setting belongs to the whole process, and a host may have changed it.
   public static func useSingleThread() {
-    openblas_set_num_threads(1)
+    useThreads(1)
+  }
+
+  /// Threads of the next calls, for one large factorisation; its bits depend on their number.
+  public static func useThreads(_ count: Int) {
+    openblas_set_num_threads(blasInt(count))
   }
 
   /// C = A'B (+ C when `accumulate`) in fp32, all column-major with leading dimensions: A k × m, B k × n, C m × n.

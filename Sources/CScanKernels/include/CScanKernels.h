@@ -5,3 +5,5 @@
 #include "integer_codes.h"
 #include "integer_products.h"
 #include "screen.h"
+#include "spectral_sums.h"
+#include "spectral_sums.h"

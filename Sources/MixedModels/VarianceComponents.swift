@@ -1,0 +1,173 @@
+internal import CScanKernels
+internal import Dispatch
+internal import Distributions
+internal import Glibc
+public import LinearAlgebra
+public import StudyData
+internal import Synchronization
+
+/// Which likelihood is maximised.
+public enum Likelihood: String, Sendable, CaseIterable {
+  /// Restricted (residual) maximum likelihood.
+  case reml
+  /// Maximum likelihood.
+  case ml
+}
+
+/// The variance components of one trait: y ~ W, Var y = σ²·((1 − h)I + hK/s).
+public struct VarianceEstimate: Sendable, Equatable {
+  /// Where h² ended up.
+  public enum Status: String, Sendable {
+    case interior
+    /// The likelihood falls from h² = 0 on.
+    case zero
+    /// It still rises at h² = 1 − 1e-5.
+    case one
+  }
+
+  /// h²: the share of variance that the relationship explains (GEMMA's pve, GCTA's V(G)/Vp for a matrix with mean diagonal 1).
+  public var heritability: Double
+  /// Of h², from the observed information; NaN at a boundary.
+  public var standardError: Double
+  /// σ².
+  public var variance: Double
+  /// y'Py in units of σ²: P at (1 − h)I + hK/s.
+  public var quadraticForm: Double
+  public var logLikelihood: Double
+  /// At h² = 0.
+  public var nullLogLikelihood: Double
+  public var status: Status
+
+  /// 2·(ln L − ln L₀).
+  public var likelihoodRatio: Double { max(0, 2 * (logLikelihood - nullLogLikelihood)) }
+  /// ln p of h² = 0, on ½χ²₀ + ½χ²₁ (Self & Liang 1987, doi:10.1080/01621459.1987.10478472).
+  public var logP: Double {
+    likelihoodRatio > 0 ? log(0.5) + ChiSquared.logUpperP(likelihoodRatio, degreesOfFreedom: 1) : 0
+  }
+}
+
+/// REML and ML in the eigenbasis of a relationship matrix.
+///
+/// With y' = U'y (n − q numbers) and dᵢ = 1 + h(λᵢ − 1) the profile is −2·ln L = N·ln Σ y'ᵢ²/dᵢ + Σ ln dᵢ + const: N = n − q and the
+/// eigenvalues of MKM for REML, n and those of K for ML. It equals the likelihood with W written out, REML with its +½ln|W'W| (as GEMMA).
+///
+/// - Missing: none; a trait that misses samples needs the decomposition of its own samples.
+/// - Complexity: 2n² flop to rotate a trait, and about 60 sums over n − q.
+/// - Source: Kang et al. 2008, doi:10.1534/genetics.107.080101; Zhou & Stephens 2012, doi:10.1038/ng.2310.
+public struct VarianceComponents: Sendable {
+  public let decomposition: SpectralDecomposition
+  public let likelihood: Likelihood
+  /// λ − 1 of MKM.
+  let excess: [Double]
+  /// The eigenvalues of the determinant less 1, and their number N.
+  let determinant: [Double]
+  private let search = ProfileSearch()
+
+  /// - Precondition: ML needs a decomposition made for it.
+  public init(_ decomposition: SpectralDecomposition, likelihood: Likelihood = .reml) {
+    self.decomposition = decomposition
+    self.likelihood = likelihood
+    excess = decomposition.values.map { $0 - 1 }
+    precondition(likelihood == .reml || !decomposition.kinshipValues.isEmpty)
+    determinant = likelihood == .reml ? excess : decomposition.kinshipValues.map { $0 - 1 }
+  }
+
+  /// U'y of each column, (n − q) × columns.
+  ///
+  /// Bits of a column depend on that column alone.
+  public func rotate(_ columns: Matrix) -> Matrix {
+    let (n, left) = (decomposition.sampleCount, excess.count)
+    precondition(columns.rows == n)
+    var out = Matrix(rows: left, columns: columns.columns)
+    sk_panel_products(
+      columns.storage, Int64(columns.columns), decomposition.vectors.storage, Int64(left), Int64(n),
+      &out.storage)
+    return out
+  }
+
+  /// - Parameter rotated: U'y, n − q numbers, not all zero.
+  public func estimate(rotated: [Double]) -> VarianceEstimate {
+    estimate(squares: rotated.map { $0 * $0 })
+  }
+
+  /// - Parameter traits: n × t, complete.
+  /// - Returns: in order; nil for a trait of which the covariates leave nothing.
+  public func estimates(of traits: Matrix, workers: Int = 1) -> [VarianceEstimate?] {
+    let t = traits.columns
+    let lanes = max(1, min(workers, t))
+    let parts = Mutex([VarianceEstimate?](repeating: nil, count: t))
+    DispatchQueue.concurrentPerform(iterations: lanes) { lane in
+      let own = t * lane / lanes..<t * (lane + 1) / lanes
+      for first in stride(from: own.lowerBound, to: own.upperBound, by: 32) {
+        let columns = Array(first..<min(first + 32, own.upperBound))
+        let panel = traits.selectingColumns(columns)
+        let rotated = rotate(panel)
+        let found = columns.indices.map { k -> VarianceEstimate? in
+          let y = rotated.column(k)
+          let (total, left) = (panel.column(k).reduce(0) { $0 + $1 * $1 }, y.reduce(0) { $0 + $1 * $1 })
+          return left > 1e-20 * total ? estimate(rotated: y) : nil
+        }
+        parts.withLock { for (k, estimate) in zip(columns, found) { $0[k] = estimate } }
+      }
+    }
+    return parts.withLock(\.self)
+  }
+
+  func estimate(squares w: [Double]) -> VarianceEstimate {
+    let h = search.minimum(derivatives: { derivatives(w, $0) }, value: { profile(w, $0).value })
+    let (value, sum) = profile(w, h)
+    let null = profile(w, 0).value
+    let status: VarianceEstimate.Status = h <= 0 ? .zero : h >= ProfileSearch.largest ? .one : .interior
+    let count = Double(determinant.count)
+    let constant = count * (log(2 * .pi / count) + 1)
+    return VarianceEstimate(
+      heritability: h,
+      standardError: status == .interior ? (2 / derivatives(w, h).second).squareRoot() : .nan,
+      variance: sum / count, quadraticForm: sum, logLikelihood: -0.5 * (value + constant),
+      nullLogLikelihood: -0.5 * (null + constant), status: status)
+  }
+
+  /// N·ln s + Σ ln d, and s = Σ w/d.
+  private func profile(_ w: [Double], _ h: Double) -> (value: Double, sum: Double) {
+    let sum = sk_spectral_sum(w, excess, Int64(excess.count), h)
+    return (Double(determinant.count) * log(sum) + logDeterminant(h), sum)
+  }
+
+  func logDeterminant(_ h: Double) -> Double {
+    // Products of a few d before a logarithm: none leaves 1e-5…n.
+    var (sum, product) = (0.0, 1.0)
+    for (k, e) in determinant.enumerated() {
+      product *= 1 + h * e
+      if k % 16 == 15 {
+        sum += log(product)
+        product = 1
+      }
+    }
+    return sum + log(product)
+  }
+
+  /// Of Σ ln d.
+  func determinantDerivatives(_ h: Double) -> (first: Double, second: Double) {
+    var sums = (0.0, 0.0, 0.0)
+    withUnsafeMutableBytes(of: &sums) {
+      sk_spectral_sums(
+        determinant, determinant, Int64(determinant.count), h,
+        $0.assumingMemoryBound(to: Double.self).baseAddress)
+    }
+    return (sums.0, -sums.1)
+  }
+
+  private func derivatives(_ w: [Double], _ h: Double) -> (first: Double, second: Double) {
+    var sums = (0.0, 0.0, 0.0)
+    withUnsafeMutableBytes(of: &sums) {
+      sk_spectral_sums(
+        w, excess, Int64(excess.count), h, $0.assumingMemoryBound(to: Double.self).baseAddress)
+    }
+    let (slope, curvature) = (-sums.1 / sums.0, 2 * sums.2 / sums.0)
+    let determinant = determinantDerivatives(h)
+    let count = Double(self.determinant.count)
+    return (
+      count * slope + determinant.first, count * (curvature - slope * slope) + determinant.second
+    )
+  }
+}
