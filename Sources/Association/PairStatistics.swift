@@ -48,8 +48,13 @@ struct PairEvaluator {
   private var centered: [Double]
   private var products: [Double] = []
   private var scratch: [Double] = []
+  /// In a mixed model: what lengths are made of, and the loaded variant's place in it.
+  private var rotation: VariantRotation?
+  private var place = 0
+  private var panel: VariantPanel?
 
   init(traits: TraitPanel, residualiser: Residualiser, alternative: Alternative) {
+    rotation = traits.mixed.map(VariantRotation.init)
     self.traits = traits
     self.residualiser = residualiser
     self.alternative = alternative
@@ -60,6 +65,11 @@ struct PairEvaluator {
 
   /// A variant whose remainder after projection is below this share of its variance carries no information (methods §1).
   static let collinearity = 1e-10
+
+  /// Says which variants of a panel are loaded next, ascending: a mixed model prepares several at a time.
+  mutating func announce(_ variants: [Int]) {
+    rotation?.announce(variants)
+  }
 
   /// Makes e = Mg of variant `k`. False when nothing is left of it: it is collinear with the covariates.
   mutating func load(_ k: Int, of panel: VariantPanel) -> Bool {
@@ -78,6 +88,10 @@ struct PairEvaluator {
     }
     if !(squaredNorm > Self.collinearity * total) { squaredNorm = 0 }
     norm = squaredNorm.squareRoot()
+    if rotation != nil {
+      place = rotation?.place(of: k) ?? 0
+      self.panel = panel
+    }
     return squaredNorm > 0
   }
 
@@ -99,21 +113,22 @@ struct PairEvaluator {
     return left
   }
 
-  /// Removes traits without missing values whose |r| with variant `k` is certainly below `criticalR`, given ℓ ≤ ‖Mg‖.
+  /// Removes traits whose |r| with variant `k` is certainly below r*.
   ///
   /// ỹ is orthogonal to Q, so g_c'ỹ is the product of the residual, to the rounding of a sum over ‖g_c‖.
+  ///
+  /// - Parameter least: of a trait, r* times what its length is at least; −∞ keeps it.
   mutating func discardMisses(
-    _ candidates: inout [Int32], variant k: Int, of panel: VariantPanel, length: Double, criticalR: Double
+    _ candidates: inout [Int32], variant k: Int, of panel: VariantPanel, least: (_ trait: Int) -> Double
   ) {
     let n = traits.sampleCount
     if products.count < candidates.count { products = [Double](repeating: 0, count: candidates.count) }
     centered.withUnsafeMutableBufferPointer { panel.writeCentered(k, to: $0.baseAddress!) }
     sk_products(centered, traits.unit, candidates, Int64(candidates.count), Int64(n), &products)
     let rounding = 1e-12 * panel.variants[k].summary.centeredSumOfSquares.squareRoot()
-    let least = criticalR * length * (1 - 1e-9) - rounding
     var kept = 0
     for (position, trait) in candidates.enumerated()
-    where !(abs(products[position]) < least) || traits.patternOf[Int(trait)] != 0 {
+    where !(abs(products[position]) < least(Int(trait)) * (1 - 1e-9) - rounding) {
       candidates[kept] = trait
       kept += 1
     }
@@ -151,10 +166,9 @@ struct PairEvaluator {
     self.limit = limit
     var known: [Int: Double] = [:]
     leastR = traits.patterns.map { pattern in
-      let nu = max(1, pattern.degreesOfFreedom)
+      let nu = pattern.degreesOfFreedom
       if let r = known[nu] { return r }
-      let r = StudentT.criticalCorrelation(
-        logP: limit, degreesOfFreedom: Double(nu), oneSided: alternative != .twoSided)
+      let r = traits.criticalR(pattern, logP: limit, oneSided: alternative != .twoSided)
       known[nu] = r * (1 - 1e-9)
       return r * (1 - 1e-9)
     }
@@ -171,7 +185,11 @@ struct PairEvaluator {
     let n = traits.sampleCount
     var (product, normSquared, norm) = (product, squaredNorm, norm)
     var isExplicit = false
-    if patternIndex > 0 {
+    if traits.mixed != nil {
+      normSquared = mixedSquaredLength(trait)
+      guard normSquared > Self.collinearity * squaredNorm else { return false }
+      norm = normSquared.squareRoot()
+    } else if patternIndex > 0 {
       let pattern = traits.patterns[patternIndex]
       let left = pattern.residualSquaredNorm(
         residual, squaredNorm: squaredNorm, q: residualiser.q, sampleCount: n, rank: residualiser.rank,
@@ -209,10 +227,13 @@ struct PairEvaluator {
     if rest < 0.1 {
       // 1 − r² loses digits as r → 1; the residual itself does not.
       let scale = product / normSquared
-      rest = traits.unit.withUnsafeBufferPointer { y in
-        sk_residual_sum(
-          isExplicit ? explicitResidual : residual, y.baseAddress! + trait * n, scale, Int64(n))
-      }
+      rest =
+        traits.mixed != nil
+        ? mixedRest(trait, product)
+        : traits.unit.withUnsafeBufferPointer { y in
+          sk_residual_sum(
+            isExplicit ? explicitResidual : residual, y.baseAddress! + trait * n, scale, Int64(n))
+        }
       explained = 1 - min(1, rest)
     }
     let (observed, nu) = traits.sizes[patternIndex]
@@ -221,10 +242,12 @@ struct PairEvaluator {
     rest = min(1, max(rest, floor))
     let slope = traits.norms[trait] / norm
     let spread = (rest / Double(nu)).squareRoot()
-    let t = r / spread
+    let isScore = traits.mixed?.test == .score
+    let t = isScore ? r * Double(observed).squareRoot() : r / spread
     let distribution = traits.distributions[patternIndex]
     let logP: Double =
       switch alternative {
+      case .twoSided where isScore: distribution.logTwoSidedP(t: t)
       case .twoSided: distribution.logTwoSidedP(oneMinusRSquared: rest, rSquared: explained)
       case .greater: distribution.logUpperP(t: t)
       case .less: distribution.logUpperP(t: -t)
@@ -237,5 +260,39 @@ struct PairEvaluator {
           degreesOfFreedom: nu, logP: logP, r2: r * r, n: observed, isPerfectFit: isPerfectFit))
     }
     return true
+  }
+
+  // MARK: mixed model
+
+  /// ρ²·g'Pg of the loaded variant at the trait's h: r = g'z over its root.
+  private mutating func mixedSquaredLength(_ trait: Int) -> Double {
+    guard let mixed = traits.mixed, let panel else { preconditionFailure("no variant is loaded") }
+    let h = mixed.heritability[trait]
+    let form = rotation?.withRotated(place, of: panel, pattern: Int(traits.patternOf[trait])) {
+      $0.quadraticForm($2, h)
+    }
+    return mixed.ratio[trait] * mixed.ratio[trait] * (form ?? 0)
+  }
+
+  /// 1 − r² near r = ±1, from the residual in the eigenbasis: Σ (y' − g'β)²/d over Σ y'²/d, with y' = D·U'z.
+  ///
+  /// Complexity: 2n² flop; pairs with r² > 0.9 are few.
+  private mutating func mixedRest(_ trait: Int, _ product: Double) -> Double {
+    guard let mixed = traits.mixed, let panel else { preconditionFailure("no variant is loaded") }
+    let (n, h) = (traits.sampleCount, mixed.heritability[trait])
+    let z = traits.unit[trait * n..<(trait + 1) * n]
+    return rotation?.withRotated(place, of: panel, pattern: Int(traits.patternOf[trait])) {
+      spectrum, g, squares in
+      let slope = product / spectrum.quadraticForm(squares, h)
+      let rotated = spectrum.rotate(Array(z))
+      var (rest, total) = (0.0, 0.0)
+      for i in 0..<spectrum.size {
+        let d = 1 + h * spectrum.excess[i]
+        let left = d * rotated[i] - slope * g[i]
+        rest += left * left / d
+        total += d * rotated[i] * rotated[i]
+      }
+      return rest / total
+    } ?? 1
   }
 }

@@ -1,3 +1,4 @@
+public import MixedModels
 public import StudyData
 
 /// Cores and memory a scan may use.
@@ -44,11 +45,15 @@ public struct ScanOptions: Sendable {
   public var filter: VariantFilter
   public var transform: TraitTransform
   public var alternative: Alternative
+  /// Of studies with ``Study/relatedness``.
+  public var mixedModel: MixedModelOptions
 
   public init(
     selection: VariantSelection = .init(), filter: VariantFilter = .init(),
-    transform: TraitTransform = .none, alternative: Alternative = .twoSided
+    transform: TraitTransform = .none, alternative: Alternative = .twoSided,
+    mixedModel: MixedModelOptions = .init()
   ) {
+    self.mixedModel = mixedModel
     self.selection = selection
     self.filter = filter
     self.transform = transform
@@ -69,8 +74,14 @@ struct PreparedStudy: Sendable {
 
   init(_ study: Study, _ options: ScanOptions, workers: Int, residualiser: Residualiser) throws(StudyError) {
     self.residualiser = residualiser
-    traits = try TraitPanel(
+    var traits = try TraitPanel(
       study: study, residualiser: residualiser, transform: options.transform, workers: workers)
+    if let relatedness = study.relatedness {
+      try traits.decorrelate(
+        relatedness, sampleIDs: study.sampleIDs, residualiser: residualiser, options.mixedModel,
+        workers: workers)
+    }
+    self.traits = traits
   }
 }
 
@@ -157,6 +168,8 @@ public struct ScanSummary: Sendable {
   /// Tests with p in [k/20, (k+1)/20), over all pairs (`--histogram full`).
   public var histogram: [Int] = []
   public var backend = ""
+  /// Of each trait in a mixed model, by feature of the study.
+  public var variances: [(feature: Int, observed: Int, estimate: VarianceEstimate)] = []
   /// What the user should know about how the data were taken, a line each.
   public var notes: [String] = []
 
@@ -166,5 +179,12 @@ public struct ScanSummary: Sendable {
     covariateRank = prepared.residualiser.rank
     degreesOfFreedom = prepared.traits.patterns[0].degreesOfFreedom
     drops = prepared.residualiser.drops + prepared.traits.drops
+    if let mixed = prepared.traits.mixed {
+      let traits = prepared.traits
+      variances = traits.ordinals.indices.map {
+        (traits.ordinals[$0], traits.sizes[Int(traits.patternOf[$0])].observed, mixed.estimates[$0])
+      }
+      notes = mixed.notes
+    }
   }
 }

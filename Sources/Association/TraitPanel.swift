@@ -17,10 +17,10 @@ struct TraitPanel: Sendable {
   let sampleCount: Int
   /// Index in the study's features of each trait kept, ascending.
   let ordinals: [Int]
-  /// n × count, column-major: ỹ = My/‖My‖, zero where the phenotype is missing.
-  let unit: [Double]
-  /// ‖My‖.
-  let norms: [Double]
+  /// n × count, column-major: ỹ = My/‖My‖, zero where the phenotype is missing; Py/‖Py‖ in a mixed model.
+  private(set) var unit: [Double]
+  /// ‖My‖; y'Py/‖Py‖ in a mixed model.
+  private(set) var norms: [Double]
   /// Index into `patterns`.
   let patternOf: [Int32]
   /// Pattern 0 is the complete one.
@@ -30,6 +30,8 @@ struct TraitPanel: Sendable {
   /// Student t of each pattern's ν.
   let distributions: [StudentT]
   let drops: [Drop]
+  /// In a mixed model: what lengths of variants depend on.
+  var mixed: MixedTraits?
 
   var count: Int { ordinals.count }
 
@@ -179,6 +181,25 @@ struct TraitPanel: Sendable {
 }
 
 extension TraitPanel {
+  /// Lends the traits to be overwritten.
+  mutating func withUnit(_ body: (UnsafeMutablePointer<Double>) -> Void) {
+    unit.withUnsafeMutableBufferPointer { body($0.baseAddress!) }
+  }
+
+  mutating func scaleNorms(by factors: [Double]) {
+    for k in norms.indices { norms[k] *= factors[k] }
+  }
+
+  /// r* of a pattern: |r| (r when one-sided) whose ln p is `logP`.
+  ///
+  /// GEMMA's score test refers √n·r to t on ν.
+  func criticalR(_ pattern: MissingPattern, logP: Double, oneSided: Bool) -> Double {
+    let nu = Double(max(1, pattern.degreesOfFreedom))
+    let r = StudentT.criticalCorrelation(logP: logP, degreesOfFreedom: nu, oneSided: oneSided)
+    guard mixed?.test == .score else { return r }
+    return r * (nu / max(1e-300, 1 - r * r)).squareRoot() / Double(max(1, pattern.observed)).squareRoot()
+  }
+
   /// The transformed trait, centred over its observed samples and 0 where missing: what permutations shuffle.
   func centered(_ trait: Int, of study: Study, transform: TraitTransform) -> [Double] {
     var ranks = NormalScores()

@@ -108,7 +108,7 @@ public struct TransScan: Sendable {
       summary.backend = plan.sieve.description(blasCore: BLAS.coreName)
       summary.sampledLogP = plan.sample.logP()
       summary.histogram = countsAllP ? totals.histogram : []
-      summary.notes = notes(study, prepared.traits, totals.counts)
+      summary.notes += notes(study, prepared.traits, totals.counts)
       if execution.backend == .integer, plan.sieve.integer == nil {
         summary.notes.append(
           "integers cannot tell all that this scan asks for (every p, one-sided bests, or bests of traits with missing values): pairs were screened in fp32"

@@ -141,6 +141,7 @@ final class TransWorker {
     plan.sieve.encode(panel, &workspace)
     plan.sieve.survivors(
       0..<panel.count, of: panel, skip: collinear, &workspace, counts: &out.batch.counts, into: &survivors)
+    if plan.traits.mixed != nil { announce(panel, collinear, &out.batch.counts) }
     var position = 0
     for v in 0..<panel.count where !collinear.contains(v) {
       candidates.removeAll(keepingCapacity: true)
@@ -152,6 +153,28 @@ final class TransWorker {
       removeExcluded()
       finish(v, panel, &out)
     }
+  }
+
+  /// A mixed model rotates the variants it looks at, many at a time: near misses are thinned out before.
+  private func announce(_ panel: VariantPanel, _ collinear: Set<Int>, _ counts: inout ScanCounts) {
+    var wanted: [Int] = []
+    var kept: [UInt64] = []
+    var position = 0
+    for v in 0..<panel.count where !collinear.contains(v) {
+      candidates.removeAll(keepingCapacity: true)
+      while position < survivors.count, survivors[position] >> 32 == UInt64(v) {
+        candidates.append(Int32(truncatingIfNeeded: survivors[position] & 0xFFFF_FFFF))
+        position += 1
+      }
+      let found = candidates.count
+      narrow(v, panel)
+      counts.survivors += found - candidates.count
+      kept += candidates.map { UInt64(v) << 32 | UInt64($0) }
+      if !candidates.isEmpty || plan.sample.admits(panel.variants[v].ordinal) { wanted.append(v) }
+    }
+    survivors = kept
+    loaded = nil
+    evaluator.announce(wanted)
   }
 
   /// `--best` by integers: running maxima of variants in the screen, of traits between groups of variants.
@@ -236,7 +259,7 @@ final class TransWorker {
     out.batch.counts.excluded += excluded.count
     out.batch.counts.tests += plan.traits.count - excluded.count
     out.batch.counts.survivors += candidates.count
-    if plan.scan.demand == .hits { narrow(v, panel) }
+    if plan.scan.demand == .hits, plan.traits.mixed == nil { narrow(v, panel) }
     if !candidates.isEmpty, load(v, panel) {
       rows.removeAll(keepingCapacity: true)
       let untestable = candidates.withUnsafeBufferPointer {
@@ -261,9 +284,12 @@ final class TransWorker {
   /// most survivors of an integer screen are near misses.
   private func narrow(_ v: Int, _ panel: VariantPanel) {
     guard loaded != v, !candidates.isEmpty, candidates.count <= 64 else { return }
-    evaluator.discardMisses(
-      &candidates, variant: v, of: panel, length: workspace.block.lengths[v].lower,
-      criticalR: plan.sieve.criticalR[0])
+    let (sieve, traits, block) = (plan.sieve, plan.traits, workspace.block)
+    evaluator.discardMisses(&candidates, variant: v, of: panel) { trait in
+      let pattern = Int(traits.patternOf[trait])
+      guard pattern == 0 || traits.mixed != nil else { return -.infinity }
+      return sieve.criticalR[pattern] * sieve.lengths.lower(v, trait: trait, block)
+    }
   }
 
   private func load(_ v: Int, _ panel: VariantPanel) -> Bool {

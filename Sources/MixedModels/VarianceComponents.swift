@@ -62,6 +62,8 @@ public struct VarianceComponents: Sendable {
   /// The eigenvalues of the determinant less 1, and their number N.
   let determinant: [Double]
   private let search = ProfileSearch()
+  /// N: the numbers that the likelihood is of.
+  public var numberCount: Int { determinant.count }
 
   /// - Precondition: ML needs a decomposition made for it.
   public init(_ decomposition: SpectralDecomposition, likelihood: Likelihood = .reml) {

@@ -19,6 +19,8 @@ public struct Study: Sendable {
   /// Terms that may interact with the genotype: samples × terms; complete. No scan but that of interactions takes them into its model.
   public let interactions: Matrix
   public let interactionNames: [String]
+  /// Where there is one, scans fit mixed models; those that cannot refuse it. Samples in canonical order.
+  public private(set) var relatedness: Relatedness?
   /// Samples left out, by file.
   public let drops: [Drop]
   /// What was joined, for the log: one line per file.
@@ -30,6 +32,7 @@ public struct Study: Sendable {
   ///
   /// - Parameters:
   ///   - interactions: terms that interact with the genotype.
+  ///   - relatedness: makes scans fit mixed models; used up, to spare its memory.
   ///   - keep: only these samples; nil keeps all that are in every file.
   ///     Those of them that no file has are noted in `alignment`.
   ///   - requiringSharedChromosome: whether disjoint chromosome names are an error, as they are wherever near and far pairs are
@@ -43,7 +46,8 @@ public struct Study: Sendable {
   ///   them up (`consume`).
   public init(
     genotypes: any GenotypeSource, phenotypes: consuming Phenotypes, covariates: Covariates? = nil,
-    interactions: Covariates? = nil, restrictedTo keep: Set<String>? = nil,
+    interactions: Covariates? = nil, relatedness: consuming Relatedness? = nil,
+    restrictedTo keep: Set<String>? = nil,
     requiringSharedChromosome: Bool = true,
     chromosomeRemedy: String = "name chromosomes alike in both files (a chr prefix is ignored)"
   ) throws(StudyError) {
@@ -56,6 +60,13 @@ public struct Study: Sendable {
       let next = shared.intersection(table.sampleIDs)
       guard !next.isEmpty else {
         throw Self.noOverlap(phenotypes.path, phenotypes.sampleIDs, table.path, table.sampleIDs)
+      }
+      shared = next
+    }
+    if let ids = relatedness?.sampleIDs {
+      let next = shared.intersection(ids)
+      guard !next.isEmpty else {
+        throw Self.noOverlap(phenotypes.path, phenotypes.sampleIDs, relatedness?.path ?? "", ids)
       }
       shared = next
     }
@@ -102,6 +113,8 @@ public struct Study: Sendable {
     }
     (self.covariates, covariateNames) = try rows(covariates, "covariate")
     (self.interactions, interactionNames) = try rows(interactions, "interaction term")
+    if let path = relatedness?.path, let own = relatedness?.sampleIDs { _ = index(path, own) }
+    self.relatedness = try relatedness?.restricted(to: ids)
     if let keep {
       let found = [
         genotypes.sampleIDs, phenotypes.sampleIDs, covariates?.sampleIDs ?? [], interactions?.sampleIDs ?? [],

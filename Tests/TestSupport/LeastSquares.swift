@@ -15,6 +15,19 @@ public struct Fit: Sendable {
   /// Partial r² and its complement, each with full relative accuracy.
   public var rSquared: Double
   public var oneMinusRSquared: Double
+
+  public init(
+    beta: Double, standardError: Double, t: Double, degreesOfFreedom: Int, n: Int, rSquared: Double,
+    oneMinusRSquared: Double
+  ) {
+    self.beta = beta
+    self.standardError = standardError
+    self.t = t
+    self.degreesOfFreedom = degreesOfFreedom
+    self.n = n
+    self.rSquared = rSquared
+    self.oneMinusRSquared = oneMinusRSquared
+  }
 }
 
 /// Householder reflections that triangularise [1 | W] over some samples: what they leave of x below the triangle are the

@@ -17,6 +17,8 @@ public struct SmallStudy: Sendable {
   public var interactionNames: [String] = []
   /// By term.
   public var interactions: [[Double]] = []
+  /// By sample, then sample; empty for unrelated ones.
+  public var kinship: [[Double]] = []
 
   public var sampleCount: Int { sampleIDs.count }
 
@@ -64,7 +66,9 @@ public struct SmallStudy: Sendable {
   }
 
   /// As the product takes it. With a seed, each file has its own sample order and a sample that the others lack.
-  public func study(shuffled seed: UInt64? = nil) throws -> Study {
+  ///
+  /// - Parameter relatedness: in place of `kinship`.
+  public func study(shuffled seed: UInt64? = nil, relatedness: Relatedness? = nil) throws -> Study {
     let n = sampleCount
     func order(_ file: UInt64) -> (rows: [Int], ids: [String]) {
       guard let seed else { return (Array(0..<n), sampleIDs) }
@@ -78,7 +82,11 @@ public struct SmallStudy: Sendable {
         rows: rows.count, columns: columns.count,
         storage: columns.flatMap { column in rows.map { $0 == n ? 7 : column[$0] } })
     }
-    let (g, y, w, i) = (order(1), order(2), order(3), order(4))
+    let (g, y, w, i, k) = (order(1), order(2), order(3), order(4), order(5))
+    // A sample that the other files lack is related to none.
+    let related =
+      kinship.isEmpty
+      ? [] : k.rows.flatMap { a in k.rows.map { b in a == n || b == n ? a == b ? 1 : 0 : kinship[a][b] } }
     return try Study(
       genotypes: MemoryGenotypes(
         sampleIDs: g.ids, variants: variants,
@@ -93,8 +101,13 @@ public struct SmallStudy: Sendable {
         ? nil
         : Covariates(
           path: "interactions", sampleIDs: i.ids, names: interactionNames,
-          values: matrix(interactions, i.rows))
-    )
+          values: matrix(interactions, i.rows)),
+      relatedness: relatedness != nil || kinship.isEmpty
+        ? relatedness
+        : .kinship(
+          Kinship(
+            path: "kinship", sampleIDs: k.ids,
+            matrix: Matrix(rows: k.rows.count, columns: k.rows.count, storage: related))))
   }
 }
 

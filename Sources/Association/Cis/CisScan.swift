@@ -103,6 +103,13 @@ private struct CisWorker {
     var batch = PairBatch()
     batch.fractionRead = fractionRead
     batch.drops = panel.drops
+    evaluator.announce(
+      panel.variants.indices.filter {
+        let variant = panel.variants[$0].variant
+        windows.collect(
+          normalizedChromosome: chromosome(variant.chromosome), position: variant.position, into: &nearby)
+        return !nearby.isEmpty
+      })
     for (v, tested) in panel.variants.enumerated() {
       windows.collect(
         normalizedChromosome: chromosome(tested.variant.chromosome), position: tested.variant.position,

@@ -9,7 +9,7 @@ struct FloatScreen: Sendable {
   /// Trait-panel index of each column: complete traits first, then those with missing values.
   let order: [Int32]
   let completeCount: Int
-  /// r* of each column.
+  /// r* of each column; in a mixed model times its share of its row's length.
   let criticalR: [Double]
   /// n × count: ỹ/r*.
   private let z: [Float]
@@ -17,6 +17,8 @@ struct FloatScreen: Sendable {
   private let longest: Double
   /// Of each incomplete column, its pattern (without the complete one) and its deletion factor.
   private let missingColumn: [Int32]
+  /// In a mixed model the row of each column.
+  private let rowOf: [Int32]
   private let deletion: [Float]
   private let hasUnboundedPattern: Bool
 
@@ -33,11 +35,15 @@ struct FloatScreen: Sendable {
   init(_ columns: [Int32], of traits: TraitPanel, criticalR rOfPattern: [Double], lengths: ResidualLengths) {
     let n = traits.sampleCount
     self.lengths = lengths
-    let isComplete = { (trait: Int32) in traits.patterns[Int(traits.patternOf[Int(trait)])].missing.isEmpty }
+    // In a mixed model every column looks its row up.
+    let isComplete = { (trait: Int32) in
+      traits.mixed != nil || traits.patterns[Int(traits.patternOf[Int(trait)])].missing.isEmpty
+    }
     let incomplete = columns.filter { !isComplete($0) }
     order = columns.filter(isComplete) + incomplete
     completeCount = order.count - incomplete.count
-    criticalR = order.map { rOfPattern[Int(traits.patternOf[Int($0)])] }
+    rowOf = traits.mixed == nil ? [] : order.map { lengths.rowOf[Int($0)] }
+    criticalR = order.map { rOfPattern[Int(traits.patternOf[Int($0)])] * lengths.share(Int($0)) }
     longest = 1 / (criticalR.min() ?? 1)
     var z = [Float](repeating: 0, count: n * order.count)
     for (column, trait) in order.enumerated() {
@@ -111,6 +117,15 @@ struct FloatScreen: Sendable {
     // Rounded outwards: fp32 of the threshold errs by 2⁻²⁴ of the larger term.
     let outward = 1 - 4e-7
     let slack = slack(length) + 4e-7 * length.lower
+    if lengths.spectral != nil {
+      grow(&w.bounds, columns.count)
+      let row = v * lengths.rowCount
+      for (i, column) in columns.enumerated() {
+        let lower = block.spectral.lower[row + Int(rowOf[column])] * Float(outward)
+        w.bounds[i] = (floors?[column] ?? 1) * lower - Float(slack)
+      }
+      return Int(sk_collect_bounds(c, w.bounds, Int64(columns.count), &w.found))
+    }
     let complete = columns.clamped(to: 0..<completeCount)
     if floors == nil, complete.count == columns.count {
       let threshold = Float(length.lower * outward - slack)

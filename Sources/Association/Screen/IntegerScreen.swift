@@ -95,7 +95,7 @@ struct IntegerScreen: Sendable {
     let (n, width, groups) = (panel.sampleCount, width, traits.groups)
     let panels = (panel.count + width - 1) / width
     let padded = panels * width
-    let rows = criticalR.count
+    let rows = lengths.rowCount
     grow(&w.panels, panels * groups * width * 4)
     grow(&w.codes, n)
     w.depth.removeAll(keepingCapacity: true)
@@ -163,10 +163,17 @@ struct IntegerScreen: Sendable {
   ) {
     let length = block.lengths[v]
     let inward = coded.scale * (1 - 0x1p-20)
+    if let spectral = lengths.spectral {
+      for (row, pattern) in spectral.patternOfRow.enumerated() {
+        let length = Double(block.spectral.lower[v * lengths.rowCount + row])
+        w.lower[row * stride + v] = Float(inward * criticalR[Int(pattern)] * length)
+      }
+    } else {
+      w.lower[v] = Float(inward * criticalR[0] * length.lower)
+    }
     w.error[v] = Float(coded.norm * (1 + 0x1p-20))
     w.offset[v] = Float(coded.lost * (1 + 0x1p-20) + 1e-9)
-    w.lower[v] = Float(inward * criticalR[0] * length.lower)
-    guard criticalR.count > 1 else { return }
+    guard lengths.missingPatternCount > 0 else { return }
     let error = lengths.lostError(length)
     let patterns = lengths.missingPatternCount
     // A pattern that nothing bounds gets 0, which keeps all its pairs.

@@ -1,6 +1,9 @@
 internal import LinearAlgebra
 
-/// Lower bounds of ‖Mg‖ for the variants of a block, from which both screens tell what cannot be a hit.
+/// Lower bounds of ‖Mg‖ for the variants of a block, from which both screens tell what cannot be a hit; in a mixed model of √(g'Pg)
+/// (``SpectralBounds``).
+///
+/// A *row* of lengths is what traits share: a pattern of missing samples, or a node of h² in one.
 ///
 /// ‖Mg‖² = ‖g−ḡ‖² − ‖Q'g‖² with Q'g in fp32. On the samples that trait pattern p observes, ‖M_p g‖² ≥ ‖e‖² − d_p·‖e_D‖², e = Mg,
 /// D the missing samples, d_p the pattern's deletion factor.
@@ -15,6 +18,11 @@ struct ResidualLengths: Sendable {
   let missingPatternCount: Int
   /// Deletion factor of each incomplete pattern, rounded up.
   let deletion: [Float]
+  /// In a mixed model: rows are its, and no pattern counts here.
+  let spectral: SpectralBounds?
+  /// Row of each trait.
+  let rowOf: [Int32]
+  let rowCount: Int
 
   /// A pattern that deletes (nearly) a whole direction of the covariates: its traits are not screened but recomputed.
   static let unboundedDeletion: Float = 1e6
@@ -27,6 +35,8 @@ struct ResidualLengths: Sendable {
     var lengths: [LengthBound] = []
     /// patterns × count: Σ e² over the samples that a pattern misses.
     var lost: [Float] = []
+    /// In a mixed model.
+    var spectral = SpectralBounds.Block()
     fileprivate var e: [Float] = []
     fileprivate var coefficients: [Float] = []
   }
@@ -43,13 +53,17 @@ struct ResidualLengths: Sendable {
     self.product = product
     q = residualiser.q[n...].map(Float.init)
     covariateRank = residualiser.rank - 1
-    missingPatternCount = traits.patterns.count - 1
+    spectral = traits.mixed.map { SpectralBounds($0, patternOf: traits.patternOf) }
+    rowOf = spectral?.rowOf ?? traits.patternOf
+    rowCount = spectral?.rowCount ?? traits.patterns.count
+    let incomplete = spectral == nil ? traits.patterns.dropFirst() : []
+    missingPatternCount = incomplete.count
     var missing = [Float](repeating: 0, count: n * missingPatternCount)
-    for (p, pattern) in traits.patterns.dropFirst().enumerated() {
+    for (p, pattern) in incomplete.enumerated() {
       for i in pattern.missing { missing[p * n + Int(i)] = 1 }
     }
     self.missing = missing
-    deletion = traits.patterns.dropFirst().map { pattern in
+    deletion = incomplete.map { pattern in
       let factor = pattern.deletionFactor
       return factor < Double(Self.unboundedDeletion) ? Float(factor * (1 + 1e-6)) : Self.unboundedDeletion
     }
@@ -87,7 +101,17 @@ struct ResidualLengths: Sendable {
       block.lengths.append(LengthBound(lower: squared.squareRoot() * (1 - 1e-9), centered: centered))
     }
     if missingPatternCount > 0 { fillLost(panel, &block) }
+    spectral?.prepare(block.g, block.lengths, &block.spectral)
     return collinear
+  }
+
+  /// Of the length of its row, a trait's is at least this share.
+  func share(_ trait: Int) -> Double { spectral?.share[trait] ?? 1 }
+
+  /// At most the length that a trait compares variant `v` by; without missing samples only, but in a mixed model.
+  func lower(_ v: Int, trait: Int, _ block: Block) -> Double {
+    guard let spectral else { return block.lengths[v].lower }
+    return Double(block.spectral.lower[v * rowCount + Int(rowOf[trait])]) * spectral.share[trait]
   }
 
   /// lost[v, p] = Σ e² over the samples that pattern p misses, e = Mg in fp32.

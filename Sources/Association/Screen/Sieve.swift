@@ -52,11 +52,7 @@ struct Sieve: Sendable {
     let isOneSided = alternative != .twoSided
     // r* = 0 (p* = 1) would divide by zero; the smallest length makes the slack dominate, and everything survives.
     criticalR = traits.patterns.map { pattern in
-      max(
-        1e-30,
-        StudentT.criticalCorrelation(
-          logP: logThreshold, degreesOfFreedom: Double(max(1, pattern.degreesOfFreedom)), oneSided: isOneSided
-        ))
+      max(1e-30, traits.criticalR(pattern, logP: logThreshold, oneSided: isOneSided))
     }
     lengths = ResidualLengths(
       traits: traits, residualiser: residualiser,
@@ -69,7 +65,7 @@ struct Sieve: Sendable {
     let all = (0..<traits.count).map { Int32($0) }
     var planned: [(trait: Int32, plan: TraitCodes.Plan)] = []
     if Self.canUseIntegers(
-      demand, backend, instructions, patterns: traits.patterns.count, alternative: alternative)
+      demand, backend, instructions, traits, alternative: alternative)
     {
       let tail = Self.tail(traits, criticalR)
       let table = SurvivalTable(limit: criticalR[0], share: tail)
@@ -84,7 +80,8 @@ struct Sieve: Sendable {
       integer = nil
       float = FloatScreen(all, of: traits, criticalR: criticalR, lengths: lengths)
     } else {
-      let codes = TraitCodes(planned, of: traits, instructions: instructions, workers: workers)
+      let codes = TraitCodes(
+        planned, of: traits, lengths: lengths, instructions: instructions, workers: workers)
       let slack = Self.median(planned.map { (Double(traits.sampleCount) / 12).squareRoot() / $0.plan.scale })
       integer = IntegerScreen(
         traits: codes, instructions: instructions, lengths: lengths, criticalR: criticalR,
@@ -143,13 +140,14 @@ struct Sieve: Sendable {
     return adapts || float.count > 0 ? "automatic (\(integers); \(blas))" : "integer (\(integers))"
   }
 
-  /// Whether integers are wanted and can tell what is asked for: bests are compared by |r|, which orders pairs of one ν.
+  /// Whether integers are wanted and can tell what is asked for: bests are compared by |g'ỹ|, which orders pairs of one ν and length.
   private static func canUseIntegers(
-    _ demand: Demand, _ backend: ScanBackend, _ instructions: InstructionSet, patterns: Int,
+    _ demand: Demand, _ backend: ScanBackend, _ instructions: InstructionSet, _ traits: TraitPanel,
     alternative: Alternative
   ) -> Bool {
     guard backend == .integer || backend == .automatic && instructions != .portable else { return false }
-    return demand == .hits || demand == .bests && patterns == 1 && alternative == .twoSided
+    let isUniform = traits.patterns.count == 1 && traits.mixed == nil
+    return demand == .hits || demand == .bests && isUniform && alternative == .twoSided
   }
 
   /// Bytes that the screens and their workspaces take, for `--memory`.
@@ -162,10 +160,14 @@ struct Sieve: Sendable {
     )
     let instructions = execution.instructions ?? .fastest
     let hasIntegers = canUseIntegers(
-      demand, execution.backend, instructions, patterns: patterns, alternative: alternative)
+      demand, execution.backend, instructions, traits, alternative: alternative)
     // Some or all traits of a scan for hits may go to fp32 after all.
     let hasFloats = !hasIntegers || demand == .hits && execution.backend == .automatic
-    var parts = [ResidualLengths.bytes(samples: n, rank: rank, patterns: patterns, block: block)]
+    var parts = [
+      traits.mixed == nil
+        ? ResidualLengths.bytes(samples: n, rank: rank, patterns: patterns, block: block)
+        : SpectralBounds.bytes(samples: n, patterns: patterns, block: block)
+    ]
     if hasFloats {
       parts.append(
         FloatScreen.bytes(

@@ -24,7 +24,9 @@ struct TraitCodes: Sendable {
   /// λ = ‖δ‖, δ = s·ỹ − ŷ, rounded up, and s: by slot.
   let error: [Float]
   let scale: [Float]
-  /// Row of length bounds: the trait's pattern.
+  /// s times the share of its row's length that the trait's is at least.
+  let reach: [Float]
+  /// Row of length bounds.
   let lengthRow: [Int32]
   let groups: Int
   let tiles: Int
@@ -43,7 +45,8 @@ struct TraitCodes: Sendable {
   /// - Parameters:
   ///   - plans: of the traits at `traits` (indices into the panel).
   init(
-    _ plans: [(trait: Int32, plan: Plan)], of panel: TraitPanel, instructions: InstructionSet, workers: Int
+    _ plans: [(trait: Int32, plan: Plan)], of panel: TraitPanel, lengths: ResidualLengths,
+    instructions: InstructionSet, workers: Int
   ) {
     let n = panel.sampleCount
     let groups = (n + 3) / 4
@@ -117,7 +120,10 @@ struct TraitCodes: Sendable {
     self.tiles = tiles
     let padding = [Int32](repeating: -1, count: slots - sorted.count)
     order = sorted.map(\.trait) + padding
-    lengthRow = sorted.map { panel.patternOf[Int($0.trait)] } + padding.map { _ in 0 }
+    lengthRow = sorted.map { lengths.rowOf[Int($0.trait)] } + padding.map { _ in 0 }
+    reach =
+      zip(sorted, scale).map { Float(Double($1) * lengths.share(Int($0.trait)) * (1 - 0x1p-23)) }
+      + scale[sorted.count...]
   }
 
   private struct Shared: @unchecked Sendable {
@@ -126,22 +132,22 @@ struct TraitCodes: Sendable {
     let scale: UnsafeMutablePointer<Float>
   }
 
-  /// s·floor by slot.
+  /// ``reach`` times floors, by slot.
   ///
   /// - Parameter floors: by trait of the panel; 0 counts as a little more, so that infinite bounds stay infinite.
   func reach(floors: [Float]) -> [Float] {
     order.indices.map { slot in
-      order[slot] < 0 ? scale[slot] : scale[slot] * max(1e-30, floors[Int(order[slot])])
+      order[slot] < 0 ? reach[slot] : reach[slot] * max(1e-30, floors[Int(order[slot])])
     }
   }
 
-  /// Lends everything to C; `reach` replaces the scales when floors are in force.
-  func withTraits<R>(reach: [Float]?, _ body: (UnsafePointer<sk_traits>) -> R) -> R {
+  /// Lends everything to C; `floored` replaces ``reach`` when floors are in force.
+  func withTraits<R>(reach floored: [Float]?, _ body: (UnsafePointer<sk_traits>) -> R) -> R {
     low.withUnsafeBufferPointer { low in
       highStart.withUnsafeBufferPointer { start in
         highGroup.withUnsafeBufferPointer { group in
           high.withUnsafeBufferPointer { high in
-            (reach ?? scale).withUnsafeBufferPointer { reach in
+            (floored ?? reach).withUnsafeBufferPointer { reach in
               scale.withUnsafeBufferPointer { scale in
                 error.withUnsafeBufferPointer { error in
                   lengthRow.withUnsafeBufferPointer { row in

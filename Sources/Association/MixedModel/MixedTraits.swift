@@ -1,0 +1,279 @@
+internal import CScanKernels
+internal import Dispatch
+internal import Glibc
+internal import LinearAlgebra
+internal import MixedModels
+internal import StudyData
+internal import Synchronization
+
+/// How a mixed model is tested.
+public struct MixedModelOptions: Sendable, Equatable {
+  public enum Test: String, Sendable, CaseIterable {
+    /// t with h² of the model without the variant, by REML (P3D, EMMAX).
+    case wald
+    /// The score test of GEMMA: h² by maximum likelihood, F = n·r² on (1, ν).
+    case score
+  }
+
+  public var test: Test
+  /// Patterns of missing phenotypes: each takes a decomposition of its own.
+  public var maximumPatterns: Int
+  /// Decompositions made here may use so many BLAS threads, in so many bytes.
+  public var threads: Int
+  public var memory: Int
+
+  public init(
+    test: Test = .wald, maximumPatterns: Int = 10, threads: Int = 1, memory: Int = .max
+  ) {
+    self.test = test
+    self.maximumPatterns = maximumPatterns
+    self.threads = threads
+    self.memory = memory
+  }
+}
+
+/// What turns a panel of residualised traits into right-hand sides of a mixed model (methods: Kang et al. 2010,
+/// doi:10.1038/ng.548; Zhang et al. 2010, doi:10.1038/ng.546).
+///
+/// At a trait's h, Py = U·D⁻¹U'y lies in the space of the samples, so g'Py takes no rotation of genotypes: it is the product of
+/// least squares with another trait. Only the length √(g'Pg) of the variant depends on h.
+struct MixedTraits: Sendable {
+  let sampleCount: Int
+  let test: MixedModelOptions.Test
+  /// By pattern of missing samples; nil where it has no trait.
+  let spectra: [Spectrum?]
+  /// h² of each trait.
+  let heritability: [Double]
+  /// ρ = √(y'Py)/‖Py‖: r = g'z/(ρ·√(g'Pg)), z = Py/‖Py‖.
+  let ratio: [Double]
+  /// Of each trait, in its own units.
+  let estimates: [VarianceEstimate]
+  let notes: [String]
+}
+
+extension TraitPanel {
+  /// Replaces ỹ by Py/‖Py‖ at each trait's own h², and ‖My‖ by y'Py/‖Py‖, from which β and its error follow as before.
+  ///
+  /// - Throws: ``StudyError``: `inconsistent` when there are more patterns of missing phenotypes than allowed, or a stored
+  ///   decomposition is of other covariates; what decomposing throws.
+  /// - Complexity: 9n³ a pattern, 4n² a trait.
+  mutating func decorrelate(
+    _ relatedness: Relatedness, sampleIDs: [String], residualiser: Residualiser, _ options: MixedModelOptions,
+    workers: Int
+  ) throws(StudyError) {
+    let used = Set(patternOf)
+    guard used.count <= options.maximumPatterns else {
+      throw StudyError(
+        .inconsistent,
+        "phenotypes miss values in \(used.count) different patterns; a mixed model decomposes the relationship matrix for each, and \(options.maximumPatterns) are allowed",
+        remedy: "fill the missing values in, leave samples or phenotypes out, or raise --max-patterns")
+    }
+    var models: [(spectrum: Spectrum, components: VarianceComponents)?] = []
+    var notes: [String] = []
+    for (p, pattern) in patterns.enumerated() {
+      guard used.contains(Int32(p)) else {
+        models.append(nil)
+        continue
+      }
+      let decomposition = try Self.decomposition(
+        relatedness, sampleIDs, residualiser, pattern, options)
+      if decomposition.lowestValue < -1e-6 {
+        notes.append(
+          "the relationship matrix has \(decomposition.clampedCount) negative eigenvalues (the lowest \(decomposition.lowestValue) of its mean diagonal): taken as 0"
+        )
+      }
+      let missing = Set(pattern.missing)
+      let observed = (0..<sampleCount).filter { !missing.contains(Int32($0)) }
+      models.append(
+        (
+          Spectrum(decomposition, observed: missing.isEmpty ? nil : observed, sampleCount: sampleCount),
+          VarianceComponents(decomposition, likelihood: options.test == .score ? .ml : .reml)
+        ))
+    }
+    let outcomes = decorrelate(models, workers: workers)
+    scaleNorms(by: outcomes.map(\.factor))
+    mixed = MixedTraits(
+      sampleCount: sampleCount, test: options.test, spectra: models.map { $0?.spectrum },
+      heritability: outcomes.map(\.estimate.heritability), ratio: outcomes.map(\.ratio),
+      estimates: outcomes.map(\.estimate), notes: notes)
+  }
+
+  /// Every trait in place, by panels over the workers.
+  ///
+  /// - Parameter models: by pattern.
+  private mutating func decorrelate(
+    _ models: [(spectrum: Spectrum, components: VarianceComponents)?], workers: Int
+  ) -> [Decorrelation.Outcome] {
+    let n = sampleCount
+    // Panels of traits that share a pattern; their width decides on no bit (the last is filled up with zeros).
+    let panels = patterns.indices.flatMap { p in
+      let traits = (0..<count).filter { Int(patternOf[$0]) == p }
+      return stride(from: 0, to: traits.count, by: Spectrum.width).map {
+        (pattern: p, traits: traits[$0..<min($0 + Spectrum.width, traits.count)])
+      }
+    }
+    let parts = Mutex<[Decorrelation.Outcome]>([])
+    let lanes = max(1, min(workers, panels.count))
+    withUnit { unit in
+      let shared = SharedTraits(unit: unit)
+      DispatchQueue.concurrentPerform(iterations: lanes) { lane in
+        var scratch = Decorrelation(samples: n)
+        var own: [Decorrelation.Outcome] = []
+        for k in stride(from: lane, to: panels.count, by: lanes) {
+          guard let model = models[panels[k].pattern] else { continue }
+          own += scratch.run(panels[k].traits, model.spectrum, model.components, shared.unit)
+        }
+        parts.withLock { $0 += own }
+      }
+    }
+    return parts.withLock(\.self).sorted { $0.trait < $1.trait }.map { outcome in
+      var outcome = outcome
+      outcome.estimate = outcome.estimate.scaled(
+        by: norms[outcome.trait],
+        count: models[Int(patternOf[outcome.trait])]?.components.numberCount ?? 0)
+      return outcome
+    }
+  }
+
+  private static func decomposition(
+    _ relatedness: Relatedness, _ ids: [String], _ residualiser: Residualiser, _ pattern: MissingPattern,
+    _ options: MixedModelOptions
+  ) throws(StudyError) -> SpectralDecomposition {
+    let basis = Matrix(rows: residualiser.sampleCount, columns: residualiser.rank, storage: residualiser.q)
+    switch relatedness {
+    case .decomposition(let stored):
+      guard pattern.missing.isEmpty else {
+        throw StudyError(
+          .inconsistent, "a stored decomposition serves phenotypes without missing values only",
+          remedy: "give the relationship matrix itself, or fill the missing values in")
+      }
+      guard stored.spans(basis) else {
+        throw StudyError(
+          .inconsistent,
+          "the stored decomposition was made for other covariates (rank \(stored.covariateRank), here \(residualiser.rank))",
+          remedy:
+            "store it with the same covariates (grm --eigen --covariates), or give the relationship matrix")
+      }
+      guard options.test == .wald || !stored.kinshipValues.isEmpty else {
+        throw StudyError(
+          .inconsistent, "the stored decomposition lacks what maximum likelihood needs",
+          remedy: "store it anew, or give the relationship matrix")
+      }
+      return stored
+    case .kinship(let kinship):
+      let needsML = options.test == .score
+      guard !pattern.missing.isEmpty else {
+        return try SpectralDecomposition(
+          of: kinship, covariateBasis: basis, forMaximumLikelihood: needsML, threads: options.threads,
+          memory: options.memory)
+      }
+      let missing = Set(pattern.missing)
+      let observed = ids.indices.filter { !missing.contains(Int32($0)) }
+      let rows = OrthonormalBasis(of: basis.selectingRows(observed)).basis
+      return try SpectralDecomposition(
+        of: kinship.restricted(to: observed.map { ids[$0] }), covariateBasis: rows,
+        forMaximumLikelihood: needsML, threads: options.threads, memory: options.memory)
+    }
+  }
+}
+
+extension SpectralDecomposition {
+  /// Whether the covariates taken out are those of `basis` (orthonormal).
+  fileprivate func spans(_ basis: Matrix) -> Bool {
+    guard basis.columns == covariateRank, basis.rows == sampleCount else { return false }
+    let (n, q) = (sampleCount, covariateRank)
+    var products = [Double](repeating: 0, count: q * q)
+    sk_panel_products(basis.storage, Int64(q), covariateBasis.storage, Int64(q), Int64(n), &products)
+    // ‖B'q‖ = ‖q‖ = 1 for every column q iff it lies in the span of B.
+    return (0..<q).allSatisfy { j in
+      let length = products[j * q..<(j + 1) * q].reduce(0) { $0 + $1 * $1 }
+      return abs(length - 1) < 1e-8
+    }
+  }
+}
+
+extension VarianceEstimate {
+  /// That of the trait times `norm`, for one made of a trait of length 1.
+  ///
+  /// - Parameter count: N, the numbers that the likelihood is of.
+  fileprivate func scaled(by norm: Double, count: Int) -> VarianceEstimate {
+    var out = self
+    out.variance *= norm * norm
+    out.quadraticForm *= norm * norm
+    let shift = Double(count) * log(norm)
+    out.logLikelihood -= shift
+    out.nullLogLikelihood -= shift
+    return out
+  }
+}
+
+private struct SharedTraits: @unchecked Sendable {
+  let unit: UnsafeMutablePointer<Double>
+}
+
+/// One worker's panel of traits.
+private struct Decorrelation {
+  struct Outcome: Sendable {
+    var trait: Int
+    var estimate: VarianceEstimate
+    /// ρ.
+    var ratio: Double
+    /// From ‖My‖ to y'Py/‖Py‖.
+    var factor: Double
+  }
+
+  private let n: Int
+  private var columns: [Double]
+  private var rotated: [Double] = []
+  private var weighted: [Double] = []
+
+  init(samples n: Int) {
+    self.n = n
+    columns = [Double](repeating: 0, count: n * Spectrum.width)
+  }
+
+  /// ỹ ← Py/‖Py‖ of each of `traits`.
+  ///
+  /// - Returns: the outcome of each, estimates of the trait at length 1.
+  mutating func run(
+    _ traits: ArraySlice<Int>, _ spectrum: Spectrum, _ components: VarianceComponents,
+    _ unit: UnsafeMutablePointer<Double>
+  ) -> [Outcome] {
+    let m = spectrum.size
+    for k in columns.indices { columns[k] = 0 }
+    rotated = [Double](repeating: 0, count: m * Spectrum.width)
+    weighted = rotated
+    columns.withUnsafeMutableBufferPointer { columns in
+      for (k, trait) in traits.enumerated() {
+        (columns.baseAddress! + k * n).update(from: unit + trait * n, count: n)
+      }
+    }
+    spectrum.rotate(columns, into: &rotated)
+    var estimates: [VarianceEstimate] = []
+    for k in 0..<traits.count {
+      let offset = k * m
+      let estimate = components.estimate(rotated: Array(rotated[offset..<offset + m]))
+      estimates.append(estimate)
+      for i in 0..<m {
+        weighted[offset + i] = -rotated[offset + i] / (1 + estimate.heritability * spectrum.excess[i])
+      }
+    }
+    for k in columns.indices { columns[k] = 0 }
+    columns.withUnsafeMutableBufferPointer {
+      spectrum.subtractCombination(weighted, from: $0.baseAddress!)
+    }
+    return columns.withUnsafeBufferPointer { columns in
+      zip(traits, estimates).enumerated().map { k, pair in
+        let (trait, estimate) = pair
+        let z = columns.baseAddress! + k * n
+        var squared = 0.0
+        sk_panel_products(z, 1, z, 1, Int64(n), &squared)
+        let length = squared.squareRoot()
+        for i in 0..<n { unit[trait * n + i] = z[i] / length }
+        let s = estimate.quadraticForm
+        return Outcome(
+          trait: trait, estimate: estimate, ratio: s.squareRoot() / length, factor: s / length)
+      }
+    }
+  }
+}
