@@ -48,6 +48,8 @@ public struct SimulationOptions: Sendable, Equatable {
   public var cis = Effects(geneShare: 0.5, variance: 0.1)
   /// Planted only where there are at least two chromosomes.
   public var trans = Effects(geneShare: 0.1, variance: 0.1)
+  /// Planted on the gene's chromosome, where that reaches more than 1 Mb from it.
+  public var distal = Effects(geneShare: 0, variance: 0.1)
   /// The share of each trait's variance that the covariates explain together.
   public var covariateVariance = 0.1
   /// Factors that move many traits and are not written to any file.
@@ -124,11 +126,13 @@ extension SimulationOptions {
   private func validateTraits() throws(StudyError) {
     try require(cis.geneShare, isFrom: 0, to: 1, "share of genes with a cis effect")
     try require(trans.geneShare, isFrom: 0, to: 1, "share of genes with a trans effect")
+    try require(distal.geneShare, isFrom: 0, to: 1, "share of genes with a distal effect")
     try require(missingPhenotypes, isFrom: 0, to: 0.9, "share of missing phenotypes")
-    let parts = [cis.variance, trans.variance, covariateVariance, hiddenVariance]
+    let distalVariance = distal.geneShare > 0 ? distal.variance : 0
+    let parts = [cis.variance, trans.variance, distalVariance, covariateVariance, hiddenVariance]
     try require(
       parts.allSatisfy { $0 >= 0 } && parts.reduce(0, +) < 1,
-      "shares of variance \(parts) (cis, trans, covariates, hidden factors)",
+      "shares of variance \(parts) (cis, trans, distal, covariates, hidden factors)",
       "choose non-negative numbers with a sum below 1: the rest is noise")
   }
 
