@@ -7,7 +7,7 @@ public struct PlantedEffect: Sendable, Equatable {
   public enum Kind: String, Sendable {
     /// Within 100 kb of the transcription start site.
     case cis
-    /// On the gene's chromosome, more than 1 Mb from its start; see ``Genome/ordinal(beyond:of:_:)``.
+    /// On the gene's chromosome, farther than `distalDistance` from its start; see ``Genome/ordinal(beyond:of:_:)``.
     case distal
     /// On another chromosome.
     case trans
@@ -31,7 +31,6 @@ public struct PlantedEffect: Sendable, Equatable {
 /// - Missing: genotypes act on traits before any is masked as missing.
 struct TraitBuilder {
   static let cisRadius = 100_000
-  static let distalRadius = 1_000_000
 
   private let options: SimulationOptions
   private let pedigree: Pedigree
@@ -108,7 +107,7 @@ struct TraitBuilder {
     var distalRandom = Purpose.distalEffect.random(options.seed, gene.number)
     let (chance, sign) = (distalRandom.nextUniform(), distalRandom.nextUniform() < 0.5 ? -1.0 : 1)
     if chance < options.distal.geneShare,
-      let ordinal = genome.ordinal(beyond: distalRadius, of: gene, &distalRandom)
+      let ordinal = genome.ordinal(beyond: options.distalDistance, of: gene, &distalRandom)
     {
       effects.append((ordinal, .distal, sign))
     }
