@@ -7,7 +7,7 @@ public struct PlantedEffect: Sendable, Equatable {
   public enum Kind: String, Sendable {
     /// Within 100 kb of the transcription start site.
     case cis
-    /// On the gene's chromosome, farther than `distalDistance` from its start; see ``Genome/ordinal(beyond:of:_:)``.
+    /// On the gene's chromosome, farther than `distalDistance` from its start, at a log-uniform distance.
     case distal
     /// On another chromosome.
     case trans

@@ -2,9 +2,9 @@
 //   check_kernels [portable] [AVX2] [AVX-VNNI] [AVX512-VNNI] ["NEON sdot"]
 // Without arguments it takes every instruction set that is available; one that is named must be.
 //
-// Sums and the survivors of sk_screen are compared bit by bit. For it, every float is chosen so that products in the kernels' bounds are
-// exact: comparisons then do not depend on whether the compiler fuses multiplications and additions. sk_screen_maxima divides and
-// rounds: what it reports is held against what it promises, in double.
+// Sums and the survivors of sk_screen are compared bit by bit. Its floats are chosen so that products in the bounds are
+// exact: comparisons then do not depend on whether the compiler fuses multiplications and additions. sk_screen_maxima
+// divides and rounds: what it reports is held against what it promises, in double.
 #include "integer_codes.h"
 #include "integer_products.h"
 #include <inttypes.h>
@@ -75,12 +75,13 @@ static int64_t naive_screen(const sk_isa_shape *s, const sk_panel *p, int64_t la
   return count;
 }
 
-// Whether the survivors, floors and upper bounds of a panel keep the promises of sk_screen_maxima, of `sums` of the slots from `first` on.
-// The kernel widens by 1e-6 of |E| and 1e-5 of u, and by 1e-6, which covers its roundings: it may exceed the exact bounds by twice that
-// (`tolerance`), and fall short of none. Only a comparison with a floor rounds unprotected, by a few 6e-8 of its terms.
-static int maxima_hold(const sk_isa_shape *s, const sk_panel *p, const sk_traits *t, int64_t first, int64_t last, int32_t side,
-                       const int32_t *sums, const float *before, const float *after, int64_t count, const uint64_t *found,
-                       const float *upper, int *place) {
+// Whether survivors, floors and upper bounds are as sk_screen_maxima promises; `sums` are those of tiles from `first` on.
+// The kernel widens by 1e-6 of |E|, 1e-5 of u, and 1e-6, which covers its roundings: it may exceed the exact bounds by
+// twice that (`tolerance`), and fall short of none. Only the comparison with a floor rounds unprotected, by a few 6e-8
+// of its terms.
+static int maxima_hold(const sk_isa_shape *s, const sk_panel *p, const sk_traits *t, int64_t first, int64_t last,
+                       int32_t side, const int32_t *sums, const float *before, const float *after, int64_t count,
+                       const uint64_t *found, const float *upper, int *place) {
   const int64_t pairs = (last - first) * s->traits * s->width;
   if (count < 0 || count > pairs) return 0;
   for (int64_t k = 0; k < pairs; k++) place[k] = -1;
@@ -234,19 +235,19 @@ static void check(sk_isa isa, const sk_isa_shape *s, int64_t n, int64_t largest,
                                       !memcmp(best, expected_best, (size_t)lanes * 4))),
                  mode & 2 ? "survivors of maxima" : "survivors", s->name, n, largest, of, digits, block);
         }
-        for (int32_t side = -1; side <= 1; side++) {
-          const int64_t k = (b + last) % PANELS;
-          const sk_panel p = {panels[k].codes, panels[k].depth, lengths + k * width, 0, kappa + k * width,
-                              small + k * width, NULL, NULL, 0};
-          for (int64_t j = 0; j < slots; j++)
-            floors[j] = floors_before[j] = draw(8) == 0 ? INFINITY : (float)draw(100) / 200 - (side ? 1 : 0) * (float)draw(2);
-          memset(sums, 0x5A, pairs * 4);
-          const int64_t reported =
-              sk_screen_maxima(isa, &p, &maxima_traits, first, last, block, side, sums, floors, found, upper);
-          expect(maxima_hold(s, &p, &maxima_traits, first, last, side, expected + (k * tiles + first) * size,
-                             floors_before, floors, reported, found, upper, place),
-                 "maxima by trait", s->name, n, largest, of, digits, block);
-        }
+        const int32_t side = (int32_t)((b + first + last) % 3) - 1;
+        const int64_t k = (b + last) % PANELS;
+        const sk_panel p = {panels[k].codes, panels[k].depth, lengths + k * width, 0, kappa + k * width,
+                            small + k * width, NULL, NULL, 0};
+        for (int64_t j = 0; j < slots; j++)
+          floors[j] = floors_before[j] =
+              draw(8) == 0 ? INFINITY : (float)draw(100) / 200 - (side ? (float)draw(2) : 0);
+        memset(sums, 0x5A, pairs * 4);
+        const int64_t reported =
+            sk_screen_maxima(isa, &p, &maxima_traits, first, last, block, side, sums, floors, found, upper);
+        expect(maxima_hold(s, &p, &maxima_traits, first, last, side, expected + (k * tiles + first) * size,
+                           floors_before, floors, reported, found, upper, place),
+               "maxima by trait", s->name, n, largest, of, digits, block);
       }
   free(codes), free(placed), free(low), free(high), free(values), free(high_group), free(expected), free(sums);
   free(reach), free(scale), free(error), free(length_row), free(found), free(expected_found);
