@@ -20,10 +20,10 @@ struct Genealogy {
   static let haplotypes = UInt64.bitWidth
   /// Ne of a human population.
   static let effectiveSize = 10_000.0
-  /// Per base and generation: 1 cM/Mb.
-  static let recombinationRate = 1e-8
 
   let populations: Int
+  /// Per base and generation.
+  private let recombinationRate: Double
   private let leaves: Int
   private let splitTime: Double
   private var random: CounterRNG
@@ -47,8 +47,10 @@ struct Genealogy {
 
   /// - Parameter fst: F_ST that samples which copy these haplotypes will show. They have their common ancestor at
   ///   once with probability 1/64, which counts towards it.
-  init(populations: Int, fst: Double, random: CounterRNG) {
+  /// - Parameter recombinationRate: per base and generation; 1e-8 is 1 cM/Mb.
+  init(populations: Int, fst: Double, recombinationRate: Double = 1e-8, random: CounterRNG) {
     self.populations = populations
+    self.recombinationRate = recombinationRate
     self.random = random
     leaves = populations * Self.haplotypes
     let within = 1 - 1 / Double(Self.haplotypes)
@@ -101,7 +103,7 @@ struct Genealogy {
   }
 
   private var recombinationsPerBase: Double {
-    2 * Self.effectiveSize * Self.recombinationRate * totalLength
+    2 * Self.effectiveSize * recombinationRate * totalLength
   }
 
   /// One recombination at a uniform point of the tree.

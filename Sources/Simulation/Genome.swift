@@ -7,6 +7,7 @@ enum Purpose: UInt64 {
   case positions = 1
   case alleles, genealogy, copying, meiosis, missingGenotypes
   case gene, covariate, hiddenFactor, trait, missingPhenotypes
+  case distalEffect
 
   /// The stream of one chromosome, gene, … of this purpose.
   func random(_ seed: UInt64, _ index: Int = 0) -> CounterRNG {
@@ -85,6 +86,27 @@ struct Genome: Sendable {
     let lower = Self.lowerBound(it.positions, position - radius)
     let upper = Self.lowerBound(it.positions, position + radius + 1)
     return it.firstOrdinal + lower..<it.firstOrdinal + upper
+  }
+
+  /// A variant on the gene's chromosome more than `radius` bases from its start: the first, seen from there, at a distance that is
+  /// log-uniform from `radius` to the farthest variant. Upstream or downstream is a matter of chance where both reach so far.
+  ///
+  /// - Returns: nil where the chromosome ends before; as many draws are made.
+  func ordinal(beyond radius: Int, of gene: Gene, _ random: inout CounterRNG) -> Int? {
+    let it = chromosomes[gene.chromosome]
+    let (chance, side) = (random.nextUniform(), random.nextUniform())
+    let (before, after) = (gene.tss - it.positions[0], it.positions[it.positions.count - 1] - gene.tss)
+    let farthest = max(before, after)
+    guard farthest > radius else { return nil }
+    let drawn = Int((Double(radius) * pow(Double(farthest) / Double(radius), chance)).rounded(.up))
+    // Both ends against rounding.
+    let distance = min(max(drawn, radius + 1), farthest)
+    let isBefore = before >= distance && (after < distance || side < 0.5)
+    let index =
+      isBefore
+      ? Self.lowerBound(it.positions, gene.tss - distance + 1) - 1
+      : Self.lowerBound(it.positions, gene.tss + distance)
+    return it.firstOrdinal + index
   }
 
   private static func lowerBound(_ sorted: [Int], _ value: Int) -> Int {

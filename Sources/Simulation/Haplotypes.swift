@@ -23,8 +23,6 @@ struct HaplotypeProcess {
   private var alleles: [UInt8]
   private var index = 0
 
-  private static let switchRate =
-    4 * Genealogy.effectiveSize * Genealogy.recombinationRate / Double(Genealogy.haplotypes)
   /// Mutations refused for their frequency before the genealogy is moved on, and before giving up.
   private static let patience = 32
   private static let proposals = 100_000
@@ -34,18 +32,19 @@ struct HaplotypeProcess {
     chromosome = genome.chromosomes[number]
     let populations = options.populations
     genealogy = Genealogy(
-      populations: populations, fst: options.fst,
+      populations: populations, fst: options.fst, recombinationRate: options.recombinationRate,
       random: Purpose.genealogy.random(options.seed, number))
     let pedigree = Pedigree(options)
     copying = Mosaic(
-      count: 2 * options.samples, rate: Self.switchRate,
+      count: 2 * options.samples,
+      rate: 4 * Genealogy.effectiveSize * options.recombinationRate / Double(Genealogy.haplotypes),
       random: Purpose.copying.random(options.seed, number)
     ) { haplotype in
       let population = pedigree.population(of: haplotype / 2)
       return (population * Genealogy.haplotypes, Genealogy.haplotypes)
     }
     meioses = Mosaic(
-      count: 2 * pedigree.childCount, rate: Genealogy.recombinationRate,
+      count: 2 * pedigree.childCount, rate: options.recombinationRate,
       random: Purpose.meiosis.random(options.seed, number)
     ) { gamete in
       (2 * pedigree.parent(ofGamete: gamete), 2)

@@ -35,6 +35,8 @@ public struct SimulationOptions: Sendable, Equatable {
   /// Mean distance of neighbouring variants in bases; shortened where the genome would exceed 3.1 Gb.
   public var spacing = 3_000.0
   public var linkage = Linkage.coalescent
+  /// In cM/Mb, the same everywhere: linkage disequilibrium reaches as far as it is small.
+  public var recombination = 1.0
   /// Every variant has at least this minor allele frequency among the samples, and is never monomorphic.
   public var minimumMAF = 0.01
 
@@ -48,6 +50,10 @@ public struct SimulationOptions: Sendable, Equatable {
   public var cis = Effects(geneShare: 0.5, variance: 0.1)
   /// Planted only where there are at least two chromosomes.
   public var trans = Effects(geneShare: 0.1, variance: 0.1)
+  /// Planted on the gene's chromosome, where that reaches farther than `distalDistance` from it.
+  public var distal = Effects(geneShare: 0, variance: 0.1)
+  /// Bases from a gene's start beyond which its distal effect lies.
+  public var distalDistance = 1_000_000
   /// The share of each trait's variance that the covariates explain together.
   public var covariateVariance = 0.1
   /// Factors that move many traits and are not written to any file.
@@ -75,6 +81,8 @@ extension SimulationOptions {
   static let longestGenome = 3.1e9
 
   var chromosomeCount: Int { chromosomes ?? min(22, max(1, variants / 50)) }
+  /// Per base and generation.
+  var recombinationRate: Double { recombination * 1e-8 }
   var effectiveSpacing: Double { min(spacing, Self.longestGenome / Double(variants)) }
 
   /// - Throws: ``StudyError`` of kind `inconsistent` that names the first option out of its range.
@@ -112,6 +120,7 @@ extension SimulationOptions {
   private func validatePopulation() throws(StudyError) {
     try require(
       minimumMAF, isFrom: 0, to: 0.4, "minimum minor allele frequency")
+    try require(recombination, isFrom: 0.001, to: 100, "recombination in cM/Mb")
     try require((1...3).contains(populations), "\(populations) populations", "ask for 1 to 3")
     if populations > 1 { try require(fst, isFrom: 0.02, to: 0.5, "F_ST") }
     try require(
@@ -124,11 +133,15 @@ extension SimulationOptions {
   private func validateTraits() throws(StudyError) {
     try require(cis.geneShare, isFrom: 0, to: 1, "share of genes with a cis effect")
     try require(trans.geneShare, isFrom: 0, to: 1, "share of genes with a trans effect")
+    try require(distal.geneShare, isFrom: 0, to: 1, "share of genes with a distal effect")
+    try require(
+      distalDistance >= 1, "distal effects from \(distalDistance) bases on", "choose a distance of 1 or more")
     try require(missingPhenotypes, isFrom: 0, to: 0.9, "share of missing phenotypes")
-    let parts = [cis.variance, trans.variance, covariateVariance, hiddenVariance]
+    let distalVariance = distal.geneShare > 0 ? distal.variance : 0
+    let parts = [cis.variance, trans.variance, distalVariance, covariateVariance, hiddenVariance]
     try require(
       parts.allSatisfy { $0 >= 0 } && parts.reduce(0, +) < 1,
-      "shares of variance \(parts) (cis, trans, covariates, hidden factors)",
+      "shares of variance \(parts) (cis, trans, distal, covariates, hidden factors)",
       "choose non-negative numbers with a sum below 1: the rest is noise")
   }
 

@@ -2,7 +2,7 @@ import LinearAlgebra
 public import StudyData
 
 /// Simulates a study: genotypes with linkage disequilibrium, population structure and families; traits with covariates,
-/// hidden factors and planted cis and trans effects.
+/// hidden factors and planted cis, distal and trans effects.
 ///
 /// All is a function of the options. Every random number belongs to a stream keyed by seed, purpose and chromosome or
 /// gene: more genes or covariates do not change the genotypes, more genes do not change a gene.
@@ -63,6 +63,6 @@ public struct SimulatedTraits: Sendable {
   public let phenotypes: Phenotypes
   /// Observed ones; the hidden factors are known to nobody.
   public let covariates: Covariates
-  /// In the order of `phenotypes.features`, cis before trans.
+  /// In the order of `phenotypes.features`, cis, distal, trans.
   public let truth: [PlantedEffect]
 }

@@ -7,6 +7,8 @@ public struct PlantedEffect: Sendable, Equatable {
   public enum Kind: String, Sendable {
     /// Within 100 kb of the transcription start site.
     case cis
+    /// On the gene's chromosome, farther than `distalDistance` from its start, at a log-uniform distance.
+    case distal
     /// On another chromosome.
     case trans
   }
@@ -64,7 +66,12 @@ struct TraitBuilder {
     planted = Array(repeating: [], count: options.genes)
     for (column, item) in sorted.enumerated() {
       for (ordinal, kind, sign) in item.effects {
-        let variance = kind == .cis ? options.cis.variance : options.trans.variance
+        let variance =
+          switch kind {
+          case .cis: options.cis.variance
+          case .distal: options.distal.variance
+          case .trans: options.trans.variance
+          }
         guard variance > 0 else { continue }
         plans[ordinal, default: []].append(
           Plan(column: column, kind: kind, sign: sign, variance: variance))
@@ -95,6 +102,14 @@ struct TraitBuilder {
     if trans.chance < options.trans.geneShare, elsewhere > 0 {
       let ordinal = trans.choice < own.lowerBound ? trans.choice : trans.choice + own.count
       effects.append((ordinal, .trans, trans.sign))
+    }
+    // A stream of its own: what follows in the gene's stays what it is.
+    var distalRandom = Purpose.distalEffect.random(options.seed, gene.number)
+    let (chance, sign) = (distalRandom.nextUniform(), distalRandom.nextUniform() < 0.5 ? -1.0 : 1)
+    if chance < options.distal.geneShare,
+      let ordinal = genome.ordinal(beyond: options.distalDistance, of: gene, &distalRandom)
+    {
+      effects.append((ordinal, .distal, sign))
     }
     return effects
   }

@@ -14,7 +14,7 @@ struct ClassifyCommand: ParsableCommand {
         swiftqtl trans --genotypes study --phenotypes expression.bed.gz \\
           --no-exclude-cis --out study
         swiftqtl classify --genotypes study --phenotypes expression.bed.gz \\
-          --hits study.trans.tsv.gz --out study
+          --hits study.trans.tsv.gz --out classified
       """)
 
   @OptionGroup(title: "Input") var input: InputOptions
@@ -77,20 +77,34 @@ struct ClassifyCommand: ParsableCommand {
     defer { withExtendedLifetime(interruption) {} }
     let path = resources.out + ".classify.tsv.gz"
     let rows = try files.open(path, compression: resources.compression)
-    let grid = try causes.map { _ in
-      try files.open(resources.out + ".classify_grid.tsv", compression: .none)
-    }
+    let gridPath = causes.map { _ in resources.out + ".classify_grid.tsv" }
+    let grid = try gridPath.map { try files.open($0, compression: .none) }
+    let drops = try DropWriter(
+      files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
+    let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
+    let inputs = try Manifest.inputs(input.files(of: study) + [hits, truth].compactMap(\.self))
+    try drops.append(study.drops)
+    let started = progress.elapsed
     let distances = Set([distance] + (causes == nil ? [] : Self.gridDistances)).sorted()
     let classification = try CisClassification(
       of: table.pairs, in: study, distances: distances, causes: causes?.pairs ?? [],
       causalDistance: truthDistance, execution: resources.execution)
     let calls = try write(classification, table, to: rows)
     try grid?.append(Self.grid(classification))
+    let counts = Dictionary(calls.map { ($0, 1) }, uniquingKeysWith: +)
+    var manifest = Manifest(
+      study: study, summary: nil, drops: drops.counts, run: resources,
+      outputs: [path] + [gridPath].compactMap(\.self)
+        + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
+      seconds: [
+        "read": started, "classify": progress.elapsed - started, "total": progress.elapsed,
+      ], inputs: inputs)
+    manifest.classes = counts
+    try manifestFile.append(bytes: manifest.json())
     try files.commit()
-    let counts = Dictionary(calls.map { ($0, 1) }, uniquingKeysWith: +).sorted { $0.key < $1.key }
     progress.note(
       "\(calls.count) hits" + (counts.isEmpty ? "" : ": ")
-        + counts.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+        + counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
         + "; \(Progress.duration(progress.elapsed)); written to \(path)")
   }
 

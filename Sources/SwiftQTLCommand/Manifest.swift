@@ -29,6 +29,24 @@ struct Manifest: Encodable {
     var pairsRecomputed: Int
     var rows: Int
     var perfectFits: Int
+
+    init(_ study: Study, _ summary: ScanSummary) {
+      let c = summary.counts
+      samples = study.sampleCount
+      variantsTested = c.variants
+      variantsDropped = c.droppedVariants
+      phenotypes = study.features.count
+      phenotypesTested = summary.traits
+      covariateRank = summary.covariateRank
+      degreesOfFreedom = summary.degreesOfFreedom
+      missingPatterns = summary.missingPatterns
+      tests = c.tests
+      pairsExcluded = c.excluded
+      pairsUntestable = c.untestable
+      pairsRecomputed = c.survivors
+      rows = c.rows
+      perfectFits = c.perfectFits
+    }
   }
 
   struct Null: Encodable {
@@ -72,16 +90,20 @@ struct Manifest: Encodable {
   var command = CommandLine.arguments
   var inputs: [Input] = []
   var alignment: [String] = []
-  var counts: Counts
+  /// Of a scan.
+  var counts: Counts?
   var drops: [String: [String: Int]]
   /// Pairs with p at most this were reported; nil: all.
   var threshold: Double?
   var seed: UInt64
-  var backend: String
+  /// Of a scan.
+  var backend: String?
   var screen: Screen?
   var permutations: Permutations?
   /// `cis permute`.
   var genes: GeneReport?
+  /// `classify`: hits by class.
+  var classes: [String: Int]?
   var blas: String
   var blasCore: String
   var threads: Int
@@ -93,34 +115,29 @@ struct Manifest: Encodable {
   var seconds: [String: Double]
   var peakResidentBytes: Int
 
+  /// - Parameter summary: nil where nothing was tested.
   init(
-    study: Study, summary: ScanSummary, drops: [String: [String: Int]], run: RunOptions, outputs: [String],
+    study: Study, summary: ScanSummary?, drops: [String: [String: Int]], run: RunOptions, outputs: [String],
     seconds: [String: Double], inputs: [Input], threshold: Double? = nil, notes: [String] = [],
     permutations: Permutations? = nil
   ) {
-    let c = summary.counts
-    counts = Counts(
-      samples: study.sampleCount, variantsTested: c.variants, variantsDropped: c.droppedVariants,
-      phenotypes: study.features.count, phenotypesTested: summary.traits,
-      covariateRank: summary.covariateRank,
-      degreesOfFreedom: summary.degreesOfFreedom, missingPatterns: summary.missingPatterns, tests: c.tests,
-      pairsExcluded: c.excluded, pairsUntestable: c.untestable, pairsRecomputed: c.survivors, rows: c.rows,
-      perfectFits: c.perfectFits)
     self.drops = drops
     self.inputs = inputs
-    alignment = study.alignment + study.genotypes.notes + summary.notes + notes
+    alignment = study.alignment + study.genotypes.notes + (summary?.notes ?? []) + notes
     self.threshold = threshold
     seed = run.seed
-    backend = summary.backend
-    screen = Screen(c, rows: c.rows)
     self.permutations = permutations
     blas = BLAS.configuration
     blasCore = BLAS.coreName
     threads = run.workers
     self.outputs = outputs
     self.seconds = seconds
-    histogram = summary.histogram.isEmpty ? nil : summary.histogram
     peakResidentBytes = Machine.peakResident()
+    guard let summary else { return }
+    counts = Counts(study, summary)
+    backend = summary.backend
+    screen = Screen(summary.counts, rows: summary.counts.rows)
+    histogram = summary.histogram.isEmpty ? nil : summary.histogram
     if !summary.sampledLogP.isEmpty {
       let proportion = NullProportion(logP: summary.sampledLogP)
       null = Null(

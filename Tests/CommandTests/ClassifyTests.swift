@@ -35,7 +35,8 @@ import Testing
     let rule = ["--distance", "30000", "--r2", "0.4"]
     let result = try classify(rule + ["--truth", folder.path("sim.truth.tsv"), "--threads", "1"], in: out)
     try result.expectSuccess()
-    #expect(try out.contents() == ["r.classify.tsv.gz", "r.classify_grid.tsv"])
+    #expect(
+      try out.contents() == ["r.classify.tsv.gz", "r.classify_grid.tsv", "r.drops.tsv.gz", "r.manifest.json"])
     let hits = try Table(gzip: folder.path("sim.trans.tsv.gz"))
     let classified = try Table(gzip: out.path("r.classify.tsv.gz"))
     #expect(classified.header == hits.header + ["class", "ld_r2"])
@@ -70,6 +71,13 @@ import Testing
     #expect((counts["cis"] ?? 0) > 9 && (counts["cis_by_ld"] ?? 0) > 4 && (counts["trans"] ?? 0) > 20)
     for (call, count) in counts { #expect(result.errors.contains("\(count) \(call)")) }
 
+    let manifest = try Manifest.read(out.path("r.manifest.json"))
+    #expect(manifest["outputs"] as? [String] == (try out.contents().map(out.path)))
+    #expect(manifest["classes"] as? [String: Int] == Dictionary(counts.map { (String($0), $1) }) { $1 })
+    let read = try #require(manifest["inputs"] as? [[String: Any]]).compactMap { $0["path"] as? String }
+    #expect(read.suffix(2) == [folder.path("sim.trans.tsv.gz"), folder.path("sim.truth.tsv")])
+    #expect(manifest["counts"] == nil && (manifest["drops"] as? [String: Any])?.isEmpty == true)
+
     let grid = try Table(out.text("r.classify_grid.tsv"))
     #expect(grid.rows.count == 25)
     #expect(try grid.texts("distance").prefix(5).allSatisfy { $0 == "100000" })
@@ -86,8 +94,34 @@ import Testing
 
     let again = try Folder()
     try classify(rule + ["--threads", "3", "--quiet"], in: again).expectSuccess()
-    #expect(try again.contents() == ["r.classify.tsv.gz"])
+    #expect(try again.contents() == ["r.classify.tsv.gz", "r.drops.tsv.gz", "r.manifest.json"])
     #expect(try Gzip.text(again.path("r.classify.tsv.gz")) == Gzip.text(out.path("r.classify.tsv.gz")))
+  }
+
+  /// Causes on the gene's own chromosome, a megabase away and more: near ones are called cis where the rule reaches them.
+  @Test func distalCauses() throws {
+    try Program.run([
+      "simulate", "--quiet", "--samples", "300", "--variants", "6000", "--genes", "80", "--chromosomes", "2",
+      "--cis-variance", "0.2", "--distal-share", "0.6", "--distal-variance", "0.2", "--trans-share", "0",
+      "--seed", "6", "--out", folder.path("sim"),
+    ]).expectSuccess()
+    try Program.run(
+      ["trans"] + inputs + [
+        "--no-exclude-cis", "--quiet", "--pval-threshold", "1e-6", "--out", folder.path("sim"),
+      ]
+    ).expectSuccess()
+    let out = try Folder()
+    try classify(["--quiet", "--truth", folder.path("sim.truth.tsv")], in: out).expectSuccess()
+    let classified = try Table(gzip: out.path("r.classify.tsv.gz"))
+    // A number: the largest r² with a near variant is known on the gene's own chromosome only.
+    let own = zip(try classified.texts("class"), try classified.texts("ld_r2")).filter { $1 != "NA" }
+    #expect(own.count { $0.0 == "trans" } > 20 && own.count { $0.0 == "cis" } > 20)
+
+    let grid = try Table(out.text("r.classify_grid.tsv"))
+    let (sensitivity, wrong) = try (grid.numbers("sensitivity"), grid.numbers("false_cis_rate"))
+    #expect(try grid.numbers("trans_hits").allSatisfy { $0 > 20 })
+    // 500 kb and 0.6 keep them apart; within 2 Mb lies a third of what is log-uniform from 1 to 9 Mb.
+    #expect(sensitivity[12] > 0.95 && wrong[12] < 0.05 && wrong[24] > 0.1 && wrong[24] < 0.9)
   }
 
   @Test func unknownNamesAndNoRows() throws {

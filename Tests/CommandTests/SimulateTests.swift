@@ -65,6 +65,30 @@ import Testing
     #expect(abs(mean) < 1 && deviations.allSatisfy { abs($0) < 6 }, "\(deviations)")
   }
 
+  /// Three chromosomes in proportion to the human ones, 300 variants 20 kb apart.
+  @Test func chromosomesAndSpacing() throws {
+    try simulate(
+      "sim", "--samples", "30", "--variants", "300", "--genes", "20", "--chromosomes", "3", "--spacing",
+      "20000", "--distal-share", "1", "--distal-from", "500000", "--recombination", "0.1")
+    let sites = try folder.text("sim.bim").split(separator: "\n").map { $0.split(separator: "\t") }
+    let ends = Dictionary(sites.map { ($0[0], Int($0[3]) ?? 0) }, uniquingKeysWith: max)
+    #expect(Set(ends.keys) == ["1", "2", "3"])
+    // Exponential gaps: 6 Mb with a standard deviation of 20 kb · √300.
+    #expect(abs(Double(ends.values.reduce(0, +)) - 6e6) < 4 * 20_000 * 300.0.squareRoot())
+    // A megabase and more on either side of most genes: all have a place for one.
+    #expect(try Table(folder.text("sim.truth.tsv")).texts("kind").count { $0 == "distal" } == 20)
+    let refusals = [
+      (["--chromosomes", "0"], "0 chromosomes"), (["--spacing", "0"], "bases apart"),
+      (["--distal-share", "2"], "distal"),
+    ]
+    for (options, says) in refusals {
+      let result = try Program.run(
+        ["simulate", "--samples", "30", "--variants", "30", "--genes", "3", "--out", folder.path("x")]
+          + options)
+      #expect(result.status == 65 && result.errors.contains(says), "\(result.errors)")
+    }
+  }
+
   /// No covariates, no file of them: a scan would refuse it.
   @Test func noCovariates() throws {
     try simulate("sim", "--samples", "30", "--variants", "50", "--genes", "3")

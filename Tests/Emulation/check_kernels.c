@@ -1,9 +1,10 @@
-// Compares the integer kernels with naive sums, bit by bit:
+// Compares the integer kernels with naive sums and the rules of integer_products.h:
 //   check_kernels [portable] [AVX2] [AVX-VNNI] [AVX512-VNNI] ["NEON sdot"]
 // Without arguments it takes every instruction set that is available; one that is named must be.
 //
-// Every float is chosen so that products in the kernels' bounds are exact: comparisons then do not depend on whether the
-// compiler fuses multiplications and additions.
+// Sums and the survivors of sk_screen are compared bit by bit. Its floats are chosen so that products in the bounds are
+// exact: comparisons then do not depend on whether the compiler fuses multiplications and additions. sk_screen_maxima
+// divides and rounds: what it reports is held against what it promises, in double.
 #include "integer_codes.h"
 #include "integer_products.h"
 #include <inttypes.h>
@@ -72,6 +73,48 @@ static int64_t naive_screen(const sk_isa_shape *s, const sk_panel *p, int64_t la
       count++;
     }
   return count;
+}
+
+// Whether survivors, floors and upper bounds are as sk_screen_maxima promises; `sums` are those of tiles from `first` on.
+// The kernel widens by 1e-6 of |E|, 1e-5 of u, and 1e-6, which covers its roundings: it may exceed the exact bounds by
+// twice that (`tolerance`), and fall short of none. Only the comparison with a floor rounds unprotected, by a few 6e-8
+// of its terms.
+static int maxima_hold(const sk_isa_shape *s, const sk_panel *p, const sk_traits *t, int64_t first, int64_t last,
+                       int32_t side, const int32_t *sums, const float *before, const float *after, int64_t count,
+                       const uint64_t *found, const float *upper, int *place) {
+  const int64_t pairs = (last - first) * s->traits * s->width;
+  if (count < 0 || count > pairs) return 0;
+  for (int64_t k = 0; k < pairs; k++) place[k] = -1;
+  for (int64_t k = 0; k < count; k++) {
+    const int64_t slot = (int64_t)(found[k] >> 32) - first * s->traits, v = (int64_t)(found[k] & 0xFFFFFFFF);
+    if (slot < 0 || v >= s->width || slot * s->width + v >= pairs || place[slot * s->width + v] >= 0) return 0;
+    place[slot * s->width + v] = (int)k;
+  }
+  for (int64_t slot = first * s->traits; slot < last * s->traits; slot++) {
+    const double floor = after[slot], start = before[slot];
+    double reached = start, least = start;
+    for (int64_t v = 0; v < s->width; v++) {
+      const int64_t pair = (slot - first * s->traits) * s->width + v;
+      const double e = side ? (double)side * sums[pair] : fabs((double)sums[pair]), scale = t->scale[slot];
+      const double slack = (double)t->error[slot] * p->error[v] / scale + p->offset[v], u = p->lower[v];
+      if (isnan(u)) {
+        if (place[pair] < 0) return 0;
+        continue;
+      }
+      const double high = (e / scale + slack) / u, low = (e / scale - slack) / u, size = (fabs(e) / scale + slack) / u;
+      const double tolerance = 2e-5 * size + 2e-6;
+      if (place[pair] >= 0) {
+        const double bound = upper[place[pair]];
+        if (!(bound >= high && bound <= high + tolerance && high >= start - tolerance - 2e-5 * fabs(start))) return 0;
+        reached = fmax(reached, low);
+      } else if (!(high < floor + 5e-7 * (fabs(floor) + size))) {
+        return 0;
+      }
+      least = fmax(least, low - tolerance);
+    }
+    if (!(floor >= least && floor <= reached)) return 0;
+  }
+  return 1;
 }
 
 static void check(sk_isa isa, const sk_isa_shape *s, int64_t n, int64_t largest, pattern of, high_digits digits) {
@@ -145,6 +188,22 @@ static void check(sk_isa isa, const sk_isa_shape *s, int64_t n, int64_t largest,
   uint64_t *found = room(pairs * 8), *expected_found = room(pairs * 8);
   float *upper = room(pairs * 4), *expected_upper = room(pairs * 4);
 
+  // For maxima: |r| of order 1, as it is where the promises matter, with slack up to a tenth.
+  float *maxima_scale = room((size_t)slots * 4), *maxima_error = room((size_t)slots * 4);
+  float lengths[PANELS * 64], small[PANELS * 64];
+  float *floors = room((size_t)slots * 4), *floors_before = room((size_t)slots * 4);
+  int *place = room(pairs * sizeof(int));
+  for (int64_t j = 0; j < slots; j++) {
+    maxima_scale[j] = 64 * unit * (float)(1 + draw(100));
+    maxima_error[j] = unit * (float)draw(100) / 100;
+  }
+  for (int64_t v = 0; v < lanes; v++) {
+    lengths[v] = 1 / (float)(1 + draw(4)) + (float)draw(1000) / 1000;
+    small[v] = (float)draw(100) / 1000;
+  }
+  lengths[3] = NAN;
+  sk_traits maxima_traits = {groups, low, high_start, high_group, high, NULL, maxima_scale, maxima_error, NULL};
+
   const int64_t blocks[] = {groups, (groups + 1) / 2, groups + 5, 64, 7, 1};
   for (int b = 0; b < 6; b++)
     for (int64_t first = 0; first < 2; first++)
@@ -176,10 +235,24 @@ static void check(sk_isa isa, const sk_isa_shape *s, int64_t n, int64_t largest,
                                       !memcmp(best, expected_best, (size_t)lanes * 4))),
                  mode & 2 ? "survivors of maxima" : "survivors", s->name, n, largest, of, digits, block);
         }
+        const int32_t side = (int32_t)((b + first + last) % 3) - 1;
+        const int64_t k = (b + last) % PANELS;
+        const sk_panel p = {panels[k].codes, panels[k].depth, lengths + k * width, 0, kappa + k * width,
+                            small + k * width, NULL, NULL, 0};
+        for (int64_t j = 0; j < slots; j++)
+          floors[j] = floors_before[j] =
+              draw(8) == 0 ? INFINITY : (float)draw(100) / 200 - (side ? (float)draw(2) : 0);
+        memset(sums, 0x5A, pairs * 4);
+        const int64_t reported =
+            sk_screen_maxima(isa, &p, &maxima_traits, first, last, block, side, sums, floors, found, upper);
+        expect(maxima_hold(s, &p, &maxima_traits, first, last, side, expected + (k * tiles + first) * size,
+                           floors_before, floors, reported, found, upper, place),
+               "maxima by trait", s->name, n, largest, of, digits, block);
       }
   free(codes), free(placed), free(low), free(high), free(values), free(high_group), free(expected), free(sums);
   free(reach), free(scale), free(error), free(length_row), free(found), free(expected_found);
-  free(upper), free(expected_upper);
+  free(upper), free(expected_upper), free(maxima_scale), free(maxima_error), free(floors), free(floors_before);
+  free(place);
 }
 
 int main(int argc, char **argv) {

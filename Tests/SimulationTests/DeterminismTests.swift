@@ -55,6 +55,28 @@ struct DeterminismTests {
     #expect(try Genotypes(options).codes == before.codes)
   }
 
+  /// Distal effects move the traits that have one, and nothing else.
+  @Test func distalEffectsChangeOnlyTheirGenes() throws {
+    var options = Self.options()
+    (options.chromosomes, options.spacing) = (2, 30_000)
+    let without = try Simulator(options)
+    options.distal.geneShare = 0.4
+    let with = try Simulator(options)
+    #expect(try Genotypes(without.genotypes).codes == Genotypes(with.genotypes).codes)
+    let (a, b) = (try without.traits(), try with.traits())
+    #expect(a.covariates.values == b.covariates.values)
+    #expect(a.phenotypes.features == b.phenotypes.features)
+    #expect(a.truth == b.truth.filter { $0.kind != .distal })
+    let moved = Set(b.truth.filter { $0.kind == .distal }.map(\.phenotypeID))
+    #expect((5...20).contains(moved.count))
+    for (column, feature) in a.phenotypes.features.enumerated() {
+      let same =
+        a.phenotypes.values.column(column).map(\.bitPattern)
+        == b.phenotypes.values.column(column).map(\.bitPattern)
+      #expect(same != moved.contains(feature.id))
+    }
+  }
+
   @Test(arguments: [1, 7, 512]) func blocksDoNotMatter(size: Int) throws {
     let simulator = try Simulator(Self.options())
     let whole = try Genotypes(simulator.genotypes)

@@ -4,11 +4,13 @@ import Testing
 @testable import Simulation
 
 struct GenotypeTests {
-  /// Mean r² of common variants by distance falls from strong to the sampling noise 1/(n - 1).
-  @Test func linkageDecaysWithDistance() throws {
+  /// Mean r² of common variants by distance falls from strong to the sampling noise 1/(n - 1): it depends on the recombinations
+  /// between them.
+  @Test(arguments: [1, 10]) func linkageDecaysWithDistance(scale: Int) throws {
     var options = SimulationOptions(samples: 400, variants: 8_000, genes: 1, seed: 3)
     options.chromosomes = 2
-    options.spacing = 500
+    options.spacing = 500 * Double(scale)
+    options.recombination = 1 / Double(scale)
     options.minimumMAF = 0.05
     let genotypes = try Genotypes(options)
     let g = genotypes.standardized
@@ -32,9 +34,9 @@ struct GenotypeTests {
       let r = dot(g[i], g[j])
       unlinked.add(r * r)
     }
-    let near = meanSquare(500...1_500)
-    let middle = meanSquare(98_000...102_000)
-    let far = meanSquare(990_000...1_010_000)
+    let near = meanSquare(500 * scale...1_500 * scale)
+    let middle = meanSquare(98_000 * scale...102_000 * scale)
+    let far = meanSquare(990_000 * scale...1_010_000 * scale)
     let noise = 1 / Double(options.samples - 1)
     #expect(near > 0.15)
     #expect(near > 8 * middle)

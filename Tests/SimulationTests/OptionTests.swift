@@ -26,11 +26,15 @@ struct OptionTests {
     ("26 families", { $0.families = 26 }),
     ("cis effect", { $0.cis.geneShare = 1.5 }),
     ("trans effect", { $0.trans.geneShare = -0.1 }),
+    ("distal effect", { $0.distal.geneShare = 2 }),
+    ("distal effects from 0 bases", { $0.distalDistance = 0 }),
+    ("recombination", { $0.recombination = 0 }),
     ("missing genotypes", { $0.missingGenotypes = 1 }),
     ("missing phenotypes", { $0.missingPhenotypes = .nan }),
     ("hidden factors", { $0.hiddenFactors = -1 }),
     ("shares of variance", { $0.hiddenVariance = 0.9 }),
     ("shares of variance", { $0.cis.variance = -0.1 }),
+    ("shares of variance", { $0.distal = .init(geneShare: 0.1, variance: 0.7) }),
   ]
 
   @Test(arguments: refusals.indices) func refuses(_ index: Int) {

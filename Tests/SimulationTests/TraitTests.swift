@@ -1,3 +1,4 @@
+import Glibc
 import LinearAlgebra
 import StudyData
 import Testing
@@ -13,10 +14,14 @@ struct TraitTests {
   }
 
   /// Planted effects come back from a simple regression: unbiased, with the standard error that the rest explains.
-  @Test(arguments: [PlantedEffect.Kind.cis, .trans]) func plantedEffectsAreFound(kind: PlantedEffect.Kind)
-    throws
-  {
-    let options = Self.options()
+  @Test(arguments: [PlantedEffect.Kind.cis, .distal, .trans])
+  func plantedEffectsAreFound(kind: PlantedEffect.Kind) throws {
+    var options = Self.options()
+    if kind == .distal {
+      // Two chromosomes of 3 Mb: from every gene on, one end at least is 1.5 Mb away.
+      options.chromosomes = 2
+      options.distal = .init(geneShare: 0.4, variance: 0.12)
+    }
     let simulator = try Simulator(options)
     let traits = try simulator.traits()
     let genotypes = try Genotypes(simulator.genotypes)
@@ -24,7 +29,12 @@ struct TraitTests {
     let column = Dictionary(
       uniqueKeysWithValues: traits.phenotypes.features.enumerated().map { ($1.id, $0) })
     let effects = traits.truth.filter { $0.kind == kind }
-    let share = kind == .cis ? options.cis : options.trans
+    let share =
+      switch kind {
+      case .cis: options.cis
+      case .distal: options.distal
+      case .trans: options.trans
+      }
     let expectedCount = share.geneShare * Double(options.genes)
     // Genes without a variant near them miss out.
     #expect(abs(Double(effects.count) - expectedCount) < 4 * expectedCount.squareRoot())
@@ -39,6 +49,9 @@ struct TraitTests {
       case .cis:
         #expect(variant.chromosome == feature.chromosome)
         #expect(abs(variant.position - feature.tss) <= 100_000)
+      case .distal:
+        #expect(variant.chromosome == feature.chromosome)
+        #expect(abs(variant.position - feature.tss) > 1_000_000)
       case .trans: #expect(variant.chromosome != feature.chromosome)
       }
       let fit = Regression(codes, traits.phenotypes.values.column(column[effect.phenotypeID]!))
@@ -52,6 +65,39 @@ struct TraitTests {
     // E R² is the share plus the noise of one parameter, (1 - share)/(n - 1).
     let expected = share.variance + (1 - share.variance) / 499
     #expect(abs(r2.mean - expected) < 4 * r2.standardError)
+  }
+
+  /// Distances of distal effects are log-uniform up to the end that is farther away, which may be on one side only.
+  @Test(arguments: [1_000, 30_000_000, 52_000_000]) func distalDistances(tss: Int) throws {
+    var options = SimulationOptions(samples: 3, variants: 20_000, genes: 1, seed: 25)
+    options.chromosomes = 1
+    let genome = Genome(options)
+    let positions = genome.chromosomes[0].positions
+    let gene = Genome.Gene(id: "g", number: 0, chromosome: 0, tss: tss)
+    let reach = (before: tss - positions[0], after: positions[19_999] - tss)
+    let farthest = max(reach.before, reach.after)
+    var random = Purpose.distalEffect.random(1)
+    var (uniform, before) = (Moments(), Moments())
+    for _ in 0..<4_000 {
+      let ordinal = try #require(genome.ordinal(beyond: 1_000_000, of: gene, &random))
+      let distance = positions[ordinal] - tss
+      #expect(abs(distance) > 1_000_000)
+      uniform.add(log(Double(abs(distance)) / 1e6) / log(Double(farthest) / 1e6))
+      // Where both sides reach.
+      if abs(distance) < min(reach.before, reach.after) { before.add(distance < 0 ? 1 : 0) }
+    }
+    // The next variant is 3 kb behind the distance drawn: at most 3e-3/ln(30) of the logarithm's range.
+    #expect(abs(uniform.mean - 0.5) < 4 * uniform.standardError + 0.001)
+    // Of a uniform variable: 1/12, with a standard error of √(1/180/4000).
+    #expect(abs(uniform.variance - 1.0 / 12) < 4 * 0.00118)
+    if before.count > 0 {
+      #expect(abs(before.mean - 0.5) < 4 * before.standardError)
+    } else {
+      #expect(tss == 1_000)
+    }
+    #expect(
+      genome.ordinal(beyond: farthest - 1, of: gene, &random) == (reach.before > reach.after ? 0 : 19_999))
+    #expect(genome.ordinal(beyond: farthest, of: gene, &random) == nil)
   }
 
   @Test func traitsHaveVarianceOne() throws {

@@ -31,6 +31,33 @@ import Testing
     #expect(read.values == Matrix(rows: 3, columns: 2, storage: [40, 50, 60, 0.1, -0.2, 0.3]))
   }
 
+  /// Samples in rows from the first line on; columns are numbered.
+  @Test(arguments: [
+    "S1\t40\t0.1\nS2\t50\t-0.2\nS3\t60\t3e-1\n",
+    "S1 40 0.1\r\nS2 50 -0.2\r\n\r\nS3 60 0.3",
+    "## made by hand\nS1\t40\t0.1\nS2\t50\t-0.2\nS3\t60\t0.3\n",
+  ])
+  func withoutHeader(text: String) throws {
+    let read = try CovariateFile.read(fixture.file(text), sampleIDs: ["S3", "S1", "other"])
+    #expect(read.sampleIDs == ["S1", "S2", "S3"])
+    #expect(read.names == ["V1", "V2"])
+    #expect(read.values == Matrix(rows: 3, columns: 2, storage: [40, 50, 60, 0.1, -0.2, 0.3]))
+  }
+
+  @Test func withoutHeaderFactorsAndMissingValues() throws {
+    let read = try CovariateFile.read(
+      fixture.file("S1\tcase\tNA\nS2\tcontrol\t2\nS3\t.\t3\n"), sampleIDs: ["S1", "S2"])
+    #expect(read.names == ["V1=control", "V2"])
+    #expect(Array(read.values.column(0).prefix(2)) == [0, 1] && read.values[2, 0].isNaN)
+    #expect(read.values[0, 1].isNaN && Array(read.values.column(1).suffix(2)) == [2, 3])
+  }
+
+  /// A first line of a sample that the study does not have is taken for a header: its samples keep their values.
+  @Test func withoutHeaderFirstSampleUnknown() throws {
+    let read = try CovariateFile.read(fixture.file("X\t40\nS1\t50\nS2\t60\n"), sampleIDs: ["S1", "S2"])
+    #expect(read.sampleIDs == ["S1", "S2"] && read.values.storage == [50, 60])
+  }
+
   /// Levels are sorted by bytes (upper case first) and the first is the reference.
   @Test func factorsBecomeDummies() throws {
     for text in [
@@ -94,6 +121,26 @@ import Testing
       name: "numbers and words below", text: "id\ta\nS1\t1\nS2\t2\nS3\tthree\n", line: 4,
       says: "'three' for sample S3"),
     Case(name: "infinite", text: "id\ta\nS1\t1\nS2\tInf\n", line: 3, says: "'Inf' for sample S2"),
+    Case(name: "no header, one line", text: "S1\t1\n", line: 1, says: "ends after its header"),
+    Case(name: "no header, no values", text: "S1\nS2\n", line: 1, says: "no column of values"),
+    Case(
+      name: "no header, ragged", text: "S1\t1\t2\nS2\t1\t2\nS3\t1\n", line: 3, says: "2 cells, the header 3"),
+    Case(
+      name: "no header, first line short", text: "S1\t1\nS2\t1\t2\n", line: nil, says: "both sides",
+      kind: .inconsistent),
+    Case(
+      name: "no header, duplicate of the first", text: "S1\t1\nS2\t2\nS1\t3\n", line: 3,
+      says: "sample S1 occurs twice"),
+    Case(
+      name: "no header, word in the first line", text: "S1\tx\nS2\t1\n", line: 1,
+      says: "covariate V1 mixes numbers and words: 'x' for sample S1"),
+    Case(name: "no header, -9", text: "S1\t-9\nS2\t1\n", line: 1, says: "covariate V1 is -9"),
+    Case(
+      name: "no header, family and individual", text: "S1\tS1\t1\nS2\tS2\t2\n", line: nil,
+      says: "both sides", kind: .inconsistent),
+    Case(
+      name: "no header, individual second", text: "F\tS1\t1\nF\tS2\t2\nF\tS3\t3\n", line: 3,
+      says: "covariate F occurs twice"),
     Case(name: "-9", text: "id\ta\nS1\t1\nS2\t-9\n", line: 3, says: "is -9"),
   ])
   func refused(_ example: Case) throws {
