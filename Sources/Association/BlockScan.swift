@@ -23,11 +23,47 @@ func scanBlocks<Output: Sendable, Scratch>(
     finish: finish, emit: emit)
 }
 
+/// The results of one block.
+protocol ScanBatch: Sendable {
+  var counts: ScanCounts { get }
+}
+
+extension PairBatch: ScanBatch {}
+extension InteractionBatch: ScanBatch {}
+
+/// ``scanBlocks(of:_:_:scratch:work:finish:emit:)`` for workers that make one batch of a block's admitted variants.
+///
+/// - Parameter process: gets the variants and the share of the input read when they were taken.
+/// - Returns: the sum of the batches' counts.
+func scanPanels<Batch: ScanBatch, Rendered: Sendable, Scratch>(
+  of study: Study, _ options: ScanOptions, _ execution: Execution,
+  scratch: @escaping @Sendable () -> Scratch,
+  process: @escaping @Sendable (inout Scratch, VariantPanel, Double) -> Batch,
+  finish: @escaping @Sendable (inout Scratch) -> Void = { _ in },
+  render: @escaping @Sendable (Batch) throws -> Rendered,
+  emit: @escaping @Sendable (Rendered) throws -> Void
+) throws -> ScanCounts {
+  let totals = Mutex(ScanCounts())
+  let filter = options.filter
+  try scanBlocks(
+    of: study, options.selection, execution, scratch: scratch,
+    work: { scratch, block, fractionRead throws -> (ScanCounts, Rendered) in
+      let batch = process(&scratch, VariantPanel(block: block, filter: filter), fractionRead)
+      return (batch.counts, try render(batch))
+    },
+    finish: finish,
+    emit: { counts, rendered in
+      totals.withLock { $0 += counts }
+      try emit(rendered)
+    })
+  return totals.withLock(\.self)
+}
+
 /// Every batch of a streaming scan, in memory.
-func collected(
-  _ run: (_ emit: @escaping @Sendable (PairBatch) -> Void) throws -> ScanSummary
-) rethrows -> (batches: [PairBatch], summary: ScanSummary) {
-  let batches = Mutex<[PairBatch]>([])
+func collected<Batch: Sendable>(
+  _ run: (_ emit: @escaping @Sendable (Batch) -> Void) throws -> ScanSummary
+) rethrows -> (batches: [Batch], summary: ScanSummary) {
+  let batches = Mutex<[Batch]>([])
   let summary = try run { batch in batches.withLock { $0.append(batch) } }
   return (batches.withLock { $0 }, summary)
 }

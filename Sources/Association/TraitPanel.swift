@@ -200,6 +200,13 @@ extension TraitPanel {
     return r * (nu / max(1e-300, 1 - r * r)).squareRoot() / Double(max(1, pattern.observed)).squareRoot()
   }
 
+  /// Index here of each of the study's `featureCount` features; -1 where it is not analysed.
+  func indexOfFeature(_ featureCount: Int) -> [Int32] {
+    var indices = [Int32](repeating: -1, count: featureCount)
+    for (trait, feature) in ordinals.enumerated() { indices[feature] = Int32(trait) }
+    return indices
+  }
+
   /// The transformed trait, centred over its observed samples and 0 where missing: what permutations shuffle.
   func centered(_ trait: Int, of study: Study, transform: TraitTransform) -> [Double] {
     var ranks = NormalScores()

@@ -3,31 +3,6 @@ internal import LinearAlgebra
 public import StudyData
 internal import Synchronization
 
-/// Which pairs a trans scan leaves out: they are neither tested nor counted.
-public struct CisExclusion: Sendable, Equatable {
-  /// Bases on either side; nil excludes nothing.
-  public var radius: Int?
-  public var anchor: WindowAnchor
-  /// (A, B): variants in the window of A are not tested against B (cross-mappable genes).
-  public var pairs: [(String, String)]
-
-  public init(radius: Int? = 5_000_000, anchor: WindowAnchor = .tss, pairs: [(String, String)] = []) {
-    self.radius = radius
-    self.anchor = anchor
-    self.pairs = pairs
-  }
-
-  /// Window of gene A in `pairs` when the cis exclusion is off.
-  static let crossMappingRadius = 1_000_000
-
-  public static let none = CisExclusion(radius: nil)
-
-  public static func == (a: Self, b: Self) -> Bool {
-    a.radius == b.radius && a.anchor == b.anchor
-      && a.pairs.elementsEqual(b.pairs) { $0.0 == $1.0 && $0.1 == $1.1 }
-  }
-}
-
 /// All variants against all traits by ordinary least squares, reporting pairs with p ≤ threshold.
 ///
 /// Model: y = Wα + gβ + ε, y and g residualised on the covariates W (Frisch–Waugh–Lovell); t on ν = n − rank(W) − 1.
@@ -85,7 +60,7 @@ public struct TransScan: Sendable {
     try execution.require(samples: study.sampleCount, traits: study.features.count)
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
     try checkMemory(prepared, execution)
-    try checkExclusion(study)
+    try exclusion.check(study)
     let plan = TransPlan(self, study, prepared, execution)
     let totals = Mutex(TransTotals(traitCount: prepared.traits.count))
     try scanBlocks(
@@ -125,7 +100,7 @@ public struct TransScan: Sendable {
   }
 
   /// An empty table must mean that nothing is significant, never that nothing was tested.
-  private static func checkAnyTested(_ counts: ScanCounts, _ study: Study) throws(StudyError) {
+  static func checkAnyTested(_ counts: ScanCounts, _ study: Study) throws(StudyError) {
     guard counts.tests == 0 else { return }
     throw StudyError(
       .inconsistent, file: study.genotypes.path,
@@ -134,47 +109,14 @@ public struct TransScan: Sendable {
       remedy: "check --region, --extract, the filters and the cis exclusion")
   }
 
-  /// An exclusion that could never exclude anything is a mistake, not a choice.
-  private func checkExclusion(_ study: Study) throws(StudyError) {
-    if exclusion.radius != nil, !study.features.contains(where: \.hasLocation) {
-      throw StudyError(
-        .inconsistent, "no phenotype has a location, so near pairs cannot be told from far ones",
-        remedy:
-          "give phenotypes as BED or their locations (--gene-locations), or test all pairs (--no-exclude-cis)"
-      )
-    }
-    let ids = Set(study.features.lazy.map(\.id))
-    if let first = exclusion.pairs.first,
-      !exclusion.pairs.contains(where: { ids.contains($0.0) && ids.contains($0.1) })
-    {
-      throw StudyError(
-        .inconsistent,
-        "none of the \(exclusion.pairs.count) gene pairs to exclude is among the phenotypes (\(first.0), \(first.1), …)",
-        remedy: "use the phenotypes' ids, with or without version as they have it")
-    }
-  }
-
   private func notes(_ study: Study, _ traits: TraitPanel, _ counts: ScanCounts) -> [String] {
-    var notes: [String] = []
+    var notes = exclusion.notes(study, counts)
     let incomplete = traits.patternOf.filter { $0 > 0 }
     let patterns = (traits: incomplete.count, patterns: Set(incomplete).count)
-    let unplaced = study.features.lazy.filter { !$0.hasLocation }.count
-    if exclusion.radius != nil, unplaced > 0 {
-      notes.append(
-        "\(unplaced) of \(study.features.count) phenotypes have no location: all their pairs count as far")
-    }
-    if exclusion.radius != nil, counts.unplacedVariants > 0 {
-      notes.append("\(counts.unplacedVariants) variants have no position: all their pairs count as far")
-    }
     if patterns.patterns > 0 {
       notes.append(
         "\(patterns.traits) phenotypes have missing values, in \(patterns.patterns) patterns: each pattern adds the work of one phenotype to the screen"
       )
-    }
-    if !exclusion.pairs.isEmpty {
-      let ids = Set(study.features.lazy.map(\.id))
-      let known = exclusion.pairs.count { ids.contains($0.0) && ids.contains($0.1) }
-      notes.append("\(known) of \(exclusion.pairs.count) gene pairs to exclude are among the phenotypes")
     }
     return notes
   }

@@ -46,10 +46,7 @@ struct TransPlan: Sendable {
       slotOf[Int(trait)] = Int32(slot)
     }
     self.slotOf = slotOf
-    var traitOfFeature = [Int32](repeating: -1, count: study.features.count)
-    for (trait, feature) in traits.ordinals.enumerated() { traitOfFeature[feature] = Int32(trait) }
-    self.traitOfFeature = traitOfFeature
-
+    traitOfFeature = traits.indexOfFeature(study.features.count)
     exclusion = Exclusion(scan.exclusion, features: study.features)
   }
 }

@@ -45,6 +45,43 @@ CLONES void sk_missing_bounds(const float *lost, const int32_t *pattern, const f
   }
 }
 
+// `width` traits at a time, so that sums over terms stay in the first-level cache; at most 64.
+static inline __attribute__((always_inline)) void interaction_reach(
+    int64_t width, const float *z, int64_t terms, const float *directions, const float *by_terms, const float *least,
+    const float *growth, float gamma, float error, int64_t stride, float *out) {
+  float s[64], w[64], sum[64];
+  for (int64_t t = 0; t < width; t++) {
+    s[t] = by_terms[t];
+    w[t] = 0;
+  }
+  for (int64_t c = 0; c <= terms; c++)
+    for (int64_t t = 0; t < width; t++) {
+      const float most = fabsf(z[t + stride * c]) + gamma;
+      s[t] += most * most;
+    }
+  for (int64_t j = 0; j < terms; j++) {
+    for (int64_t t = 0; t < width; t++) sum[t] = 0;
+    for (int64_t l = 0; l < terms; l++)
+      for (int64_t t = 0; t < width; t++) sum[t] += directions[l + terms * j] * z[t + stride * (1 + l)];
+    for (int64_t t = 0; t < width; t++) w[t] = fabsf(sum[t]) > w[t] ? fabsf(sum[t]) : w[t];
+  }
+  for (int64_t t = 0; t < width; t++) {
+    const float most = w[t] + error + growth[t] * sqrtf(s[t]);
+    out[t] = (1 - least[t]) * (most * most) + least[t] * ((1 + growth[t]) * s[t]);
+  }
+}
+
+CLONES void sk_interaction_reach(const float *z, int64_t terms, const float *directions, const float *by_terms,
+                                 const float *least, const float *growth, float gamma, float error, int64_t count,
+                                 float *out) {
+  int64_t t = 0;
+  for (; t + 64 <= count; t += 64)
+    interaction_reach(64, z + t, terms, directions, by_terms + t, least + t, growth + t, gamma, error, count, out + t);
+  if (t < count)
+    interaction_reach(count - t, z + t, terms, directions, by_terms + t, least + t, growth + t, gamma, error, count,
+                      out + t);
+}
+
 CLONES float sk_largest(const float *c, int64_t count, int sign) {
   float m = 0;
   int nan = 0;

@@ -68,7 +68,7 @@ struct CisNominalCommand: ParsableCommand {
     try drops.append(study.drops)
     try pairs.append(bytes: table.headerLine())
     // QTLtools' rows carry the number of variants in the window and whether they are its best: known at the end.
-    let spool = resources.format == .qtltools ? try RowSpool(prefix: resources.out, keepsP: false) : nil
+    let spool = resources.format == .qtltools ? try RowSpool(prefix: resources.out, keyCount: 0) : nil
     let windows = WindowTotals(study.features.count)
     let order = Mutex(RowOrder())
     let rowCount = Mutex(0)
@@ -170,7 +170,8 @@ final class WindowTotals: Sendable {
   func complete(_ out: TableWriter, from spool: RowSpool, _ table: ResultTable) throws {
     let totals = self.totals.withLock { $0 }
     var buffer = RowBuffer(capacity: 1 << 17)
-    try spool.readRows { logP, feature, text in
+    try spool.readRows { row in
+      let (logP, feature, text) = (row.logP(), row.feature, row.text)
       table.appendPhenotype(feature, variantsInWindow: totals[feature].count, to: &buffer)
       buffer.append(bytes: text)
       buffer.append(logP == totals[feature].best.logP ? "\t1\n" : "\t0\n")

@@ -30,7 +30,9 @@ struct RenderedBatch: Sendable {
         variant = table.text(of: batch.variants[current])
       }
       if isSpooled {
-        spooled.add(logP: row.logP, feature: row.feature) { table.append(row, variant, to: &$0) }
+        spooled.add(logP: CollectionOfOne(row.logP), feature: row.feature) {
+          table.append(row, variant, to: &$0)
+        }
       } else {
         table.append(row, variant, to: &text)
         text.appendNewline()

@@ -8,116 +8,167 @@ import Synchronization
 /// mapped file, whose pages the kernel may write out; the standard library's sort merges in memory of its own, 4 bytes a row at
 /// most while it runs.
 final class RowSpool: Sendable {
-  /// Rows of one batch in the making: texts without newlines, each after its key.
+  /// Rows of one batch in the making: texts without newlines, each after its p.
   struct Batch: Sendable {
     fileprivate(set) var records = RowBuffer(capacity: 1 << 12)
-    fileprivate(set) var logP: [Double] = []
+    fileprivate(set) var count = 0
+    /// By place among a row's p.
+    fileprivate(set) var keys: [[Double]] = []
     fileprivate var text = RowBuffer(capacity: 512)
 
     /// `write` appends the row's text.
-    mutating func add(logP: Double, feature: Int, _ write: (inout RowBuffer) -> Void) {
+    ///
+    /// - Parameter logP: of the row's tests; as many in each row. NaN for one that is no hit of its own: it gets no q.
+    mutating func add(logP: some Collection<Double>, feature: Int, _ write: (inout RowBuffer) -> Void) {
       text.removeAll()
       write(&text)
-      var header = Header(logP: logP, feature: Int32(feature), length: Int32(text.count))
+      var header = Header(
+        feature: Int32(feature), pCount: Int32(logP.count), length: Int32(text.count))
       withUnsafeBytes(of: &header) { records.append(bytes: $0) }
+      while keys.count < logP.count { keys.append([]) }
+      for (place, value) in logP.enumerated() {
+        withUnsafeBytes(of: value) { records.append(bytes: $0) }
+        if !value.isNaN { keys[place].append(value) }
+      }
       text.withUnsafeBytes { records.append(bytes: $0) }
-      self.logP.append(logP)
+      count += 1
     }
   }
 
   private struct Header {
-    var logP: Double
     var feature: Int32
+    var pCount: Int32
+    /// Of the text.
     var length: Int32
+  }
+
+  /// A row as it is read back.
+  struct Row {
+    fileprivate let bytes: UnsafeRawBufferPointer
+    fileprivate let pCount: Int
+    let feature: Int
+
+    /// ln p of the row's test number `place`.
+    func logP(_ place: Int = 0) -> Double {
+      bytes.loadUnaligned(fromByteOffset: place * MemoryLayout<Double>.size, as: Double.self)
+    }
+
+    var text: UnsafeRawBufferPointer {
+      UnsafeRawBufferPointer(rebasing: bytes[(pCount * MemoryLayout<Double>.size)...])
+    }
   }
 
   private struct Files {
     var rows: UnsafeMutablePointer<FILE>
-    /// ln p of every row, where q is wanted.
-    var keys: UnsafeMutablePointer<FILE>?
+    /// ln p by place among a row's, and how many, where q is wanted.
+    var keys: [(file: UnsafeMutablePointer<FILE>, count: Int)]
     var count = 0
   }
   private let files: Mutex<Files>
   private let prefix: String
 
-  var count: Int { files.withLock { $0.count } }
-
   /// Temporary files in the directory of `prefix`.
   ///
-  /// - Parameter keepsP: whether ``withLogQ(testCount:_:)`` will be called.
-  init(prefix: String, keepsP: Bool) throws(StudyError) {
+  /// - Parameter keyCount: p of a row that ``logQ(_:testCount:)`` will be asked for.
+  init(prefix: String, keyCount: Int) throws(StudyError) {
     self.prefix = prefix
     let rows = try Self.openUnlinked(prefix)
-    let keys = keepsP ? try Self.openUnlinked(prefix) : nil
+    var keys: [(file: UnsafeMutablePointer<FILE>, count: Int)] = []
+    for _ in 0..<keyCount { keys.append((try Self.openUnlinked(prefix), 0)) }
     files = Mutex(Files(rows: rows, keys: keys))
   }
 
   deinit {
     files.withLock {
       fclose($0.rows)
-      if let keys = $0.keys { fclose(keys) }
+      for key in $0.keys { fclose(key.file) }
     }
   }
 
   func append(_ batch: borrowing Batch) throws(StudyError) {
-    guard !batch.logP.isEmpty else { return }
+    guard batch.count > 0 else { return }
     let isWritten = files.withLock { files in
-      files.count += batch.logP.count
-      guard batch.records.withUnsafeBytes({ fwrite($0.baseAddress, $0.count, 1, files.rows) == 1 }) else {
-        return false
+      files.count += batch.count
+      var isWritten = batch.records.withUnsafeBytes { fwrite($0.baseAddress, $0.count, 1, files.rows) == 1 }
+      for place in files.keys.indices where !batch.keys[place].isEmpty {
+        files.keys[place].count += batch.keys[place].count
+        isWritten =
+          batch.keys[place].withUnsafeBytes {
+            fwrite($0.baseAddress, $0.count, 1, files.keys[place].file) == 1
+          } && isWritten
       }
-      guard let keys = files.keys else { return true }
-      return batch.logP.withUnsafeBytes { fwrite($0.baseAddress, $0.count, 1, keys) == 1 }
+      return isWritten
     }
     guard isWritten else { throw Self.failure(prefix) }
   }
 
   /// Calls `body` with every row in the order in which they came.
-  func readRows(_ body: (_ logP: Double, _ feature: Int, UnsafeRawBufferPointer) throws -> Void) throws {
+  func readRows(_ body: (Row) throws -> Void) throws {
     try files.withLock { files in
       rewind(files.rows)
-      var text: [UInt8] = []
+      var bytes: [UInt8] = []
       for _ in 0..<files.count {
-        var header = Header(logP: 0, feature: 0, length: 0)
+        var header = Header(feature: 0, pCount: 0, length: 0)
         guard fread(&header, MemoryLayout<Header>.size, 1, files.rows) == 1 else {
           throw Self.failure(prefix)
         }
-        let length = Int(header.length)
-        if text.count < length { text = [UInt8](repeating: 0, count: 2 * length) }
-        guard length == 0 || fread(&text, length, 1, files.rows) == 1 else { throw Self.failure(prefix) }
-        try text.withUnsafeBytes {
-          try body(header.logP, Int(header.feature), UnsafeRawBufferPointer(rebasing: $0[..<length]))
+        let length = Int(header.length) + Int(header.pCount) * MemoryLayout<Double>.size
+        if bytes.count < length { bytes = [UInt8](repeating: 0, count: 2 * length) }
+        guard length == 0 || fread(&bytes, length, 1, files.rows) == 1 else { throw Self.failure(prefix) }
+        try bytes.withUnsafeBytes {
+          try body(
+            Row(
+              bytes: UnsafeRawBufferPointer(rebasing: $0[..<length]), pCount: Int(header.pCount),
+              feature: Int(header.feature)))
         }
       }
     }
   }
 
-  /// Calls `body` with a function that gives ln q of a row's ln p, from BH over `testCount` tests.
+  /// The second pass: every row with a cell for q of each p that is kept, NA where it has none.
   ///
-  /// - Precondition: the spool keeps p.
-  func withLogQ(testCount: Int, _ body: ((Double) -> Double) throws -> Void) throws {
-    let count = self.count
-    guard count > 0 else { return try body { _ in 0 } }
-    let isFlushed = files.withLock { fflush($0.keys) == 0 }
-    guard isFlushed else { throw Self.failure(prefix) }
-    let scratch = try Self.openUnlinked(prefix)
-    defer { fclose(scratch) }
-    let bytes = count * MemoryLayout<Double>.stride
-    // A write to a hole of a mapped file on a full disk would be a SIGBUS.
-    let code = posix_fallocate(fileno(scratch), 0, bytes)
-    guard code == 0 else { throw Self.failure(prefix, code) }
-    guard let keys = files.withLock({ Self.map($0.keys, bytes) }), let values = Self.map(scratch, bytes)
-    else { throw Self.failure(prefix) }
-    defer {
-      munmap(keys.baseAddress, bytes)
-      munmap(values.baseAddress, bytes)
+  /// - Parameter testCount: tests that each p is one of.
+  func writeRows(to table: TableWriter, testCount: Int) throws {
+    let adjusted = try files.withLock(\.keys.indices).map { try logQ($0, testCount: testCount) }
+    var buffer = RowBuffer(capacity: 1 << 17)
+    try readRows { row in
+      buffer.append(bytes: row.text)
+      for place in adjusted.indices {
+        let value = adjusted[place](row.logP(place))
+        buffer.appendTab()
+        if value.isNaN { buffer.append("NA") } else { buffer.append(logP: value) }
+      }
+      buffer.appendNewline()
+      if buffer.count >= 1 << 16 {
+        try table.append(buffer)
+        buffer.removeAll()
+      }
     }
-    var sorting = keys
-    sorting.sort()
-    let sorted = UnsafeBufferPointer(keys)
-    BenjaminiHochberg.adjust(sorted: sorted, testCount: testCount, into: values)
-    try body { logP in
-      var (low, high) = (0, count - 1)
+    try table.append(buffer)
+  }
+
+  /// q by ln p, in mapped files.
+  private final class LogQ {
+    private let sorted: UnsafeMutableBufferPointer<Double>
+    private let values: UnsafeMutableBufferPointer<Double>
+
+    fileprivate init(
+      sorted: UnsafeMutableBufferPointer<Double>, values: UnsafeMutableBufferPointer<Double>
+    ) {
+      self.sorted = sorted
+      self.values = values
+    }
+
+    deinit {
+      for buffer in [sorted, values] where buffer.count > 0 {
+        munmap(buffer.baseAddress, buffer.count * MemoryLayout<Double>.stride)
+      }
+    }
+
+    /// ln q of a row's ln p; NaN of NaN.
+    func callAsFunction(_ logP: Double) -> Double {
+      guard !logP.isNaN else { return .nan }
+      var (low, high) = (0, sorted.count - 1)
       while low < high {
         let middle = (low + high) / 2
         if sorted[middle] < logP { low = middle + 1 } else { high = middle }
@@ -126,10 +177,36 @@ final class RowSpool: Sendable {
     }
   }
 
-  private static func map(_ file: UnsafeMutablePointer<FILE>?, _ bytes: Int)
+  /// q from BH over `testCount` tests of the p at one place of the rows.
+  ///
+  /// - Precondition: the spool keeps them.
+  private func logQ(_ place: Int, testCount: Int) throws -> LogQ {
+    let (file, count, isFlushed) = files.withLock {
+      ($0.keys[place].file, $0.keys[place].count, fflush($0.keys[place].file) == 0)
+    }
+    let empty = UnsafeMutableBufferPointer<Double>(start: nil, count: 0)
+    guard count > 0 else { return LogQ(sorted: empty, values: empty) }
+    guard isFlushed else { throw Self.failure(prefix) }
+    let scratch = try Self.openUnlinked(prefix)
+    defer { fclose(scratch) }
+    let bytes = count * MemoryLayout<Double>.stride
+    // A write to a hole of a mapped file on a full disk would be a SIGBUS.
+    let code = posix_fallocate(fileno(scratch), 0, bytes)
+    guard code == 0 else { throw Self.failure(prefix, code) }
+    guard let keys = Self.map(file, bytes) else { throw Self.failure(prefix) }
+    guard let values = Self.map(scratch, bytes) else {
+      munmap(keys.baseAddress, bytes)
+      throw Self.failure(prefix)
+    }
+    var sorting = keys
+    sorting.sort()
+    BenjaminiHochberg.adjust(sorted: UnsafeBufferPointer(keys), testCount: testCount, into: values)
+    return LogQ(sorted: keys, values: values)
+  }
+
+  private static func map(_ file: UnsafeMutablePointer<FILE>, _ bytes: Int)
     -> UnsafeMutableBufferPointer<Double>?
   {
-    guard let file else { preconditionFailure("the spool keeps no p") }
     let address = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0)
     guard let address, address != MAP_FAILED else { return nil }
     return UnsafeMutableBufferPointer(

@@ -73,6 +73,39 @@ struct PairOptions: ParsableArguments {
     }
     guard excludeCis >= 0 else { throw ValidationError("--exclude-cis must not be negative.") }
   }
+
+  /// Bonferroni's threshold needs the number of tests beforehand: all variants × all phenotypes, an upper bound of those performed.
+  func threshold(for study: Study) throws -> Double {
+    guard bonferroni else { return pvalThreshold ?? 1e-5 }
+    guard let variants = study.genotypes.variantCount else {
+      throw ValidationError(
+        "--bonferroni needs genotypes whose number of variants is known beforehand (PLINK); give --pval-threshold."
+      )
+    }
+    return 0.05 / Double(max(1, variants) * max(1, study.features.count))
+  }
+
+  func exclusion(anchor: WindowAnchor) throws -> CisExclusion {
+    CisExclusion(
+      radius: noExcludeCis ? nil : excludeCis, anchor: anchor,
+      pairs: try excludePairs.map { (path) throws(StudyError) in try GenePairFile.read(path) } ?? [])
+  }
+
+  /// What to advise when genotypes and phenotypes share no chromosome; nil when they need not.
+  var chromosomeRemedy: String? {
+    noExcludeCis
+      ? nil : InputOptions.chromosomeRemedy + ", or test all pairs with --no-exclude-cis"
+  }
+
+  /// What makes no sense beside `--interaction`.
+  func validateForInteractions() throws {
+    let refused = [
+      (best, "--best"), (permutations != nil, "--permutations"), (histogram == .full, "--histogram full"),
+    ]
+    if let name = refused.first(where: \.0)?.1 {
+      throw ValidationError("\(name) is not for --interaction.")
+    }
+  }
 }
 
 struct TransCommand: ParsableCommand {
@@ -84,14 +117,20 @@ struct TransCommand: ParsableCommand {
       OUT.trans_best_by_variant.tsv.gz and OUT.trans_best_by_phenotype.tsv.gz, with --permutations \
       OUT.trans_permutations.tsv.gz, and OUT.trans_qq.tsv (quantiles of a sample of all p).
 
-      EXAMPLE
+      With --interaction the model is y ~ covariates + i + g + g*i for every term i of the table, all terms at once, and pairs are \
+      those in which a g*i has small p; they go to OUT.trans_interaction.tsv.gz, with q by term.
+
+      EXAMPLES
         swiftqtl trans --genotypes study --phenotypes expression.bed.gz \\
           --covariates pcs.tsv --pval-threshold 1e-6 --out study
+        swiftqtl trans --genotypes study --phenotypes expression.bed.gz \\
+          --interaction sex.tsv --out study
       """)
 
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Pairs") var pairs: PairOptions
   @OptionGroup(title: "Tests") var test: TestOptions
+  @OptionGroup(title: "Interactions") var interactions: TransInteractionOptions
   @OptionGroup(title: "Effect sizes") var effect: EffectOptions
   @OptionGroup(title: "Output and resources") var resources: RunOptions
 
@@ -100,10 +139,18 @@ struct TransCommand: ParsableCommand {
       throw ValidationError("--format fastqtl is a cis format; trans knows swiftqtl, tensorqtl and qtltools.")
     }
     try effect.validate(resources.format, normal: test.normal)
+    if interactions.interaction != nil {
+      try pairs.validateForInteractions()
+      try interactions.validate(resources, effect)
+    }
   }
 
   func run() throws {
-    try TransRun(self).execute()
+    if let terms = interactions.interaction {
+      try TransInteractionRun(self, terms: terms).execute()
+    } else {
+      try TransRun(self).execute()
+    }
   }
 }
 
@@ -122,8 +169,7 @@ private struct TransRun {
     progress = Progress(quiet: command.resources.quiet)
     study = try command.input.study(
       phenotypeRegions: false, workers: command.resources.workers,
-      chromosomeRemedy: command.pairs.noExcludeCis
-        ? nil : InputOptions.chromosomeRemedy + ", or test all pairs with --no-exclude-cis")
+      chromosomeRemedy: command.pairs.chromosomeRemedy)
     for line in study.alignment + study.genotypes.notes { progress.note(line) }
     table = ResultTable(
       .trans, command.resources.format, study.features,
@@ -133,7 +179,7 @@ private struct TransRun {
 
   func execute() throws {
     let run = command.resources
-    let threshold = try threshold()
+    let threshold = try command.pairs.threshold(for: study)
     let scan = try makeScan(threshold)
     if let permutations = command.pairs.permutations {
       // Refused now rather than after the scan.
@@ -147,7 +193,7 @@ private struct TransRun {
     let manifestFile = try files.open(out + ".manifest.json", compression: .none)
     try drops.append(study.drops)
     // The presets have no q column.
-    let spool = command.pairs.noQ || run.format != .swiftqtl ? nil : try RowSpool(prefix: out, keepsP: true)
+    let spool = command.pairs.noQ || run.format != .swiftqtl ? nil : try RowSpool(prefix: out, keyCount: 1)
     let byVariant =
       command.pairs.best
       ? try files.open(out + ".trans_best_by_variant.tsv.gz", compression: run.compression) : nil
@@ -169,7 +215,7 @@ private struct TransRun {
       })
     let scanned = progress.elapsed
     progress.finish()
-    if let spool { try Self.complete(hits, from: spool, testCount: summary.counts.tests) }
+    try spool?.writeRows(to: hits, testCount: summary.counts.tests)
     try drops.append(summary.drops)
     if command.pairs.best { try writeBestByPhenotype(summary) }
     let permuted = try command.pairs.permutations.map {
@@ -191,43 +237,10 @@ private struct TransRun {
   }
 
   private func makeScan(_ threshold: Double) throws -> TransScan {
-    var exclusion = CisExclusion(
-      radius: command.pairs.noExcludeCis ? nil : command.pairs.excludeCis,
-      anchor: command.test.windowFrom ?? .tss)
-    if let path = command.pairs.excludePairs { exclusion.pairs = try GenePairFile.read(path) }
-    return TransScan(
-      threshold: threshold, exclusion: exclusion,
+    TransScan(
+      threshold: threshold, exclusion: try command.pairs.exclusion(anchor: command.test.windowFrom ?? .tss),
       options: command.test.scanOptions(try command.input.selection()), reportsBest: command.pairs.best,
       countsAllP: command.pairs.histogram == .full, seed: command.resources.seed)
-  }
-
-  /// Bonferroni's threshold needs the number of tests beforehand: all variants × all phenotypes, an upper bound of those performed.
-  private func threshold() throws -> Double {
-    guard command.pairs.bonferroni else { return command.pairs.pvalThreshold ?? 1e-5 }
-    guard let variants = study.genotypes.variantCount else {
-      throw ValidationError(
-        "--bonferroni needs genotypes whose number of variants is known beforehand (PLINK); give --pval-threshold."
-      )
-    }
-    return 0.05 / Double(max(1, variants) * max(1, study.features.count))
-  }
-
-  /// The second pass: every row with its q.
-  private static func complete(_ hits: TableWriter, from spool: RowSpool, testCount: Int) throws {
-    var buffer = RowBuffer(capacity: 1 << 17)
-    try spool.withLogQ(testCount: testCount) { logQ in
-      try spool.readRows { logP, _, text in
-        buffer.append(bytes: text)
-        buffer.appendTab()
-        buffer.append(logP: logQ(logP))
-        buffer.appendNewline()
-        if buffer.count >= 1 << 16 {
-          try hits.append(buffer)
-          buffer.removeAll()
-        }
-      }
-    }
-    try hits.append(buffer)
   }
 
   private func writeBestByPhenotype(_ summary: ScanSummary) throws {

@@ -37,7 +37,7 @@ import Testing
         #expect(!needsFiles || result.errors.contains("No such file"), "\(line)\n\(result.errors)")
       }
     }
-    #expect(count == 14)
+    #expect(count == 15)
   }
 
   @Test func version() throws {

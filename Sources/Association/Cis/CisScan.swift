@@ -1,6 +1,5 @@
 internal import LinearAlgebra
 public import StudyData
-internal import Synchronization
 
 /// Every variant in a trait's window against that trait, by ordinary least squares.
 ///
@@ -47,24 +46,15 @@ public struct CisScan: Sendable {
     let windows = CisWindows(
       features: traits.ordinals.enumerated().map { ($0.offset, study.features[$0.element]) },
       radius: radius, anchor: anchor.resolved(for: study.features))
-    let totals = Mutex(ScanCounts())
-    let (filter, alternative) = (options.filter, options.alternative)
-    try scanBlocks(
-      of: study, options.selection, execution,
+    let alternative = options.alternative
+    let counts = try scanPanels(
+      of: study, options, execution,
       scratch: { CisWorker(prepared, windows, alternative) },
-      work: { worker, block, fractionRead throws -> (ScanCounts, Rendered) in
-        let panel = VariantPanel(block: block, filter: filter)
-        let batch = worker.process(panel, fractionRead: fractionRead)
-        return (batch.counts, try render(batch))
-      },
-      emit: { counts, rendered in
-        totals.withLock { $0 += counts }
-        try emit(rendered)
-      })
+      process: { $0.process($1, fractionRead: $2) }, render: render, emit: emit)
     var summary = ScanSummary(prepared)
     summary.drops += study.features.filter { !$0.hasLocation }
       .map { Drop(.phenotype, id: $0.id, reason: "no location") }
-    summary.counts = totals.withLock { $0 }
+    summary.counts = counts
     summary.backend = "fp64"
     guard summary.counts.tests > 0 else {
       throw Self.noVariant(summary.counts.variants, traits.count)

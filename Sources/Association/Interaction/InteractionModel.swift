@@ -108,10 +108,12 @@ struct InteractionEvaluator {
   private let alternative: Alternative
   /// m = 1 + 2k.
   private let size: Int
-  private var columns: OrthonormalColumns
+  /// Q of the current variant, terms first.
+  private(set) var columns: OrthonormalColumns
   /// m × m: column c is v of coefficient c in the order of rows.
-  private var contrasts: [Double]
-  private var isSingular = false
+  private(set) var contrasts: [Double]
+  /// Whether the current variant's products depend on its other columns.
+  private(set) var isSingular = false
   /// The trait-wise products with g and g·i: (1 + k) × traits asked for.
   private var products: [Double] = []
   private var explicit: OrthonormalColumns
@@ -138,8 +140,18 @@ struct InteractionEvaluator {
     residual = [Double](repeating: 0, count: traits.sampleCount)
   }
 
+  /// Loads variant `k`; why it is not tested, nil where it is.
+  ///
+  /// - Parameter least: minor allele frequency in the strata.
+  mutating func admit(_ k: Int, of panel: VariantPanel, _ least: Double) -> String? {
+    guard model.isCommonInStrata(k, of: panel, least) else {
+      return "minor allele frequency within interaction strata"
+    }
+    return load(k, of: panel) ? nil : "collinear with the covariates and interaction terms"
+  }
+
   /// Makes the columns of variant `k`. False when it is collinear with the covariates and the terms.
-  mutating func load(_ k: Int, of panel: VariantPanel) -> Bool {
+  private mutating func load(_ k: Int, of panel: VariantPanel) -> Bool {
     let n = traits.sampleCount
     let terms = model.termCount
     columns.truncate(to: terms)

@@ -2,7 +2,6 @@ internal import Distributions
 internal import LinearAlgebra
 internal import MultipleTesting
 public import StudyData
-internal import Synchronization
 
 /// Every variant in a trait's window against that trait, with the terms of ``Study/interactions`` and their products with the genotype in
 /// the model: y ~ W + i₁ … i_k + g + g·i₁ + … + g·i_k.
@@ -54,11 +53,9 @@ public struct InteractionScan: Sendable {
   public func pairs(in study: Study, workers: Int = 1) throws -> (
     batches: [InteractionBatch], summary: ScanSummary
   ) {
-    let batches = Mutex<[InteractionBatch]>([])
-    let summary = try run(
-      in: study, execution: Execution(workers: workers), render: { $0 },
-      emit: { batch in batches.withLock { $0.append(batch) } })
-    return (batches.withLock { $0 }, summary)
+    try collected { emit in
+      try run(in: study, execution: Execution(workers: workers), render: { $0 }, emit: emit)
+    }
   }
 
   /// For each trait and term the variant with the least p of g·i (ties: the first in the file), corrected for the effective number of tests in
@@ -94,9 +91,7 @@ public struct InteractionScan: Sendable {
   private func prepare(_ study: Study, _ execution: Execution) throws -> InteractionModel {
     BLAS.useSingleThread()
     guard study.features.contains(where: \.hasLocation) else {
-      throw StudyError(
-        .inconsistent, "no phenotype has a location, so there are no cis windows",
-        remedy: "give phenotypes as BED, or their positions in a separate file")
+      throw CisScan.noLocation
     }
     try execution.require(samples: study.sampleCount, traits: study.features.count)
     return try InteractionModel(study, options, workers: execution.workers)
@@ -112,32 +107,23 @@ public struct InteractionScan: Sendable {
     let windows = CisWindows(
       features: traits.ordinals.enumerated().map { ($0.offset, study.features[$0.element]) },
       radius: radius, anchor: anchor.resolved(for: study.features))
-    let totals = Mutex(ScanCounts())
-    let (filter, least, alternative) = (options.filter, minimumStratumFrequency, options.alternative)
-    try scanBlocks(
-      of: study, options.selection, execution,
+    let (least, alternative) = (minimumStratumFrequency, options.alternative)
+    let counts = try scanPanels(
+      of: study, options, execution,
       scratch: {
         InteractionWorker(
           model, windows, alternative, minimumStratumFrequency: least,
           leads: collector.map { _ in Leads(traits: traits.count, terms: model.termCount) })
       },
-      work: { worker, block, fractionRead throws -> (ScanCounts, Rendered) in
-        let panel = VariantPanel(block: block, filter: filter)
-        let batch = worker.process(panel, fractionRead: fractionRead)
-        return (batch.counts, try render(batch))
-      },
+      process: { $0.process($1, fractionRead: $2) },
       finish: { worker in if let leads = worker.leads { collector?.merge(leads) } },
-      emit: { counts, rendered in
-        totals.withLock { $0 += counts }
-        try emit(rendered)
-      })
+      render: render, emit: emit)
     var summary = ScanSummary(model.prepared)
     summary.drops += model.drops
     summary.drops += study.features.filter { !$0.hasLocation }
       .map { Drop(.phenotype, id: $0.id, reason: "no location") }
-    summary.counts = totals.withLock { $0 }
+    summary.counts = counts
     summary.backend = "fp64"
-    let counts = summary.counts
     guard counts.tests + counts.untestable > 0 else {
       throw StudyError(
         .inconsistent,
@@ -194,7 +180,6 @@ public struct InteractionScan: Sendable {
 
 /// One worker of a scan.
 private struct InteractionWorker {
-  private let model: InteractionModel
   private let windows: CisWindows
   private let minimumStratumFrequency: Double
   private var evaluator: InteractionEvaluator
@@ -207,7 +192,6 @@ private struct InteractionWorker {
     _ model: InteractionModel, _ windows: CisWindows, _ alternative: Alternative,
     minimumStratumFrequency: Double, leads: Leads?
   ) {
-    self.model = model
     self.windows = windows
     self.minimumStratumFrequency = minimumStratumFrequency
     self.leads = leads
@@ -223,15 +207,8 @@ private struct InteractionWorker {
         normalizedChromosome: chromosome(tested.variant.chromosome), position: tested.variant.position,
         into: &nearby)
       guard !nearby.isEmpty else { continue }
-      guard model.isCommonInStrata(v, of: panel, minimumStratumFrequency) else {
-        batch.drops.append(
-          Drop(.variant, id: tested.variant.id, reason: "minor allele frequency within interaction strata"))
-        continue
-      }
-      guard evaluator.load(v, of: panel) else {
-        batch.drops.append(
-          Drop(.variant, id: tested.variant.id, reason: "collinear with the covariates and interaction terms")
-        )
+      if let reason = evaluator.admit(v, of: panel, minimumStratumFrequency) {
+        batch.drops.append(Drop(.variant, id: tested.variant.id, reason: reason))
         continue
       }
       evaluator.prepare(nearby)

@@ -20,6 +20,12 @@ int64_t sk_collect_bounds(const float *c, const float *bound, int64_t count, uin
 void sk_missing_bounds(const float *lost, const int32_t *pattern, const float *deletion, const float *scale, float squared,
                        float growth, float offset, float slack, int64_t count, float *bound);
 
+// What a variant's products with `terms` terms may explain of each of `count` traits, from z[t + count·c]: its products with g (c = 0) and
+// g·i (c = 1…terms), each off by `gamma` at most. With s = by_terms[t] + Σ_c (|z_c| + gamma)² and w the largest |Σ_l directions[l + terms·j]·z_{1+l}|,
+//   out[t] = (1 − r²)·(w + error + growth[t]·√s)² + r²·(1 + growth[t])·s,   r² = least[t]
+void sk_interaction_reach(const float *z, int64_t terms, const float *directions, const float *by_terms, const float *least,
+                          const float *growth, float gamma, float error, int64_t count, float *out);
+
 // max |c[i]| (sign 0) or max sign·c[i], at least 0; NaN counts as infinite.
 float sk_largest(const float *c, int64_t count, int sign);
 
