@@ -20,16 +20,19 @@ struct MixedProblem {
   ///   - covariates: by sample.
   init(kind: String, calls: [[Double]], covariates: [[Double]], y: [Double]) {
     let (n, m) = (calls.count, calls[0].count)
-    let means = (0..<m).map { v in
-      kind == "centered" ? calls.reduce(0) { $0 + $1[v] } / Double(n) : 0
+    var z = calls
+    if kind == "centered" {
+      for v in 0..<m {
+        let mean = calls.reduce(0) { $0 + $1[v] } / Double(n)
+        for i in 0..<n { z[i][v] -= mean }
+      }
     }
     var k = Matrix(rows: n, columns: n)
     for i in 0..<n {
       for j in 0..<n {
-        k[i, j] =
-          kind == "identity"
-          ? (i == j ? 1 : 0)
-          : (0..<m).reduce(0) { $0 + (calls[i][$1] - means[$1]) * (calls[j][$1] - means[$1]) } / Double(m)
+        var sum = 0.0
+        for v in 0..<m { sum += z[i][v] * z[j][v] }
+        k[i, j] = kind == "identity" ? (i == j ? 1 : 0) : sum / Double(m)
       }
     }
     kinship = Kinship(path: kind, sampleIDs: (0..<n).map { "s\($0)" }, matrix: k)
@@ -50,13 +53,14 @@ struct MixedProblem {
       calls.append(
         (0..<m).map { v in
           if i % 4 > 0, generator.bernoulli(0.6) { return calls[i - i % 4][v] }
-          return (generator.bernoulli(frequencies[v]) ? 1 : 0) + (generator.bernoulli(frequencies[v]) ? 1 : 0)
+          let (first, second) = (generator.bernoulli(frequencies[v]), generator.bernoulli(frequencies[v]))
+          return (first ? 1 : 0) + (second ? 1 : 0)
         })
     }
     let effects = (0..<m).map { _ in generator.normal() / Double(m).squareRoot() }
-    let y = calls.map { row in
-      heritability.squareRoot() * zip(row, effects).reduce(0) { $0 + $1.0 * $1.1 } / 0.6
-        + (1 - heritability).squareRoot() * generator.normal()
+    let y = calls.map { row -> Double in
+      let inherited = zip(row, effects).reduce(0.0) { $0 + $1.0 * $1.1 } / 0.6
+      return heritability.squareRoot() * inherited + (1 - heritability).squareRoot() * generator.normal()
     }
     self.init(
       kind: "centered", calls: calls, covariates: (0..<n).map { _ in (1..<q).map { _ in generator.normal() } },
@@ -152,7 +156,9 @@ struct MixedProblem {
         rows: n, columns: 6,
         storage: (0..<6).flatMap { _ in
           let weights = (0..<4).map { _ in generator.normal() }
-          return (0..<n).map { i in (0..<4).reduce(0) { $0 + weights[$1] * problem.covariates[i, $1] } }
+          return (0..<n).map { i -> Double in
+            (0..<4).reduce(0.0) { $0 + weights[$1] * problem.covariates[i, $1] }
+          }
         })
       #expect(rotated.basis.columns == 4)
       var permuted = problem
@@ -205,8 +211,10 @@ struct MixedProblem {
       let rotated = components.rotate(Matrix(rows: 80, columns: 1, storage: problem.y)).storage
       let count = components.determinant.count
       func logLikelihood(_ h: Double) -> Double {
-        let sum = zip(rotated, components.excess).reduce(0) { $0 + $1.0 * $1.0 / (1 + h * $1.1) }
-        return -0.5 * (count * log(sum) + components.determinant.excess.reduce(0) { $0 + log(1 + h * $1) })
+        var (sum, determinant) = (0.0, 0.0)
+        for (y, e) in zip(rotated, components.excess) { sum += y * y / (1 + h * e) }
+        for e in components.determinant.excess { determinant += log(1 + h * e) }
+        return -0.5 * (count * log(sum) + determinant)
       }
       let step = 1e-3 * min(estimate.heritability, 1 - estimate.heritability)
       let h = estimate.heritability
@@ -260,21 +268,25 @@ struct MixedProblem {
       let d = try SpectralDecomposition(of: problem.kinship, covariateBasis: basis, memory: memory)
       #expect(d.values.count == 35 && d.values == d.values.sorted())
       // UΛU' = MKM/s, U'U = I, U'Q = 0.
-      let m = { (i: Int, j: Int) in
-        (i == j ? 1 : 0) - (0..<5).reduce(0) { $0 + basis[i, $1] * basis[j, $1] }
+      func m(_ i: Int, _ j: Int) -> Double {
+        var sum = i == j ? 1.0 : 0
+        for k in 0..<5 { sum -= basis[i, k] * basis[j, k] }
+        return sum
       }
       for (i, j) in [(0, 0), (3, 17), (39, 5), (22, 22)] {
         var expected = 0.0
         for a in 0..<n { for b in 0..<n { expected += m(i, a) * problem.kinship.matrix[a, b] * m(b, j) } }
-        let found = (0..<35).reduce(0) { $0 + d.vectors[i, $1] * d.values[$1] * d.vectors[j, $1] }
+        let found = (0..<35).reduce(0.0) { $0 + d.vectors[i, $1] * d.values[$1] * d.vectors[j, $1] }
         #expect(abs(found * d.scale - expected) < 1e-12)
         let (u, v) = (d.vectors.column(i % 35), d.vectors.column(j % 35))
-        #expect(abs(zip(u, v).reduce(0) { $0 + $1.0 * $1.1 } - (i % 35 == j % 35 ? 1 : 0)) < 1e-13)
-        #expect(abs(zip(u, basis.column(j % 5)).reduce(0) { $0 + $1.0 * $1.1 }) < 1e-14)
+        #expect(abs(dot(u, v) - (i % 35 == j % 35 ? 1 : 0)) < 1e-13)
+        #expect(abs(dot(u, basis.column(j % 5))) < 1e-14)
       }
     }
   }
 }
+
+func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0.0) { $0 + $1.0 * $1.1 } }
 
 extension Kinship {
   func mapped(_ change: (Double) -> Double) -> Kinship {

@@ -1,5 +1,5 @@
 public import Foundation
-public import Testing
+internal import Testing
 
 /// Real data and what other tools made of them, no part of the package: the folder of SWIFTQTL_SHARED, or `shared` beside the package.
 public enum SharedFolder {
