@@ -63,7 +63,9 @@ public struct HeritabilityScan: Sendable {
       let estimates = components.estimates(of: values, workers: execution.workers)
       rows += zip(members, estimates).compactMap { trait, estimate in
         estimate.map {
-          Row(feature: traits.ordinals[trait], n: observed.count, estimate: components.scaled($0, by: traits.norms[trait]))
+          Row(
+            feature: traits.ordinals[trait], n: observed.count,
+            estimate: components.scaled($0, by: traits.norms[trait]))
         }
       }
       progress(members.count)

@@ -62,7 +62,9 @@ public struct PairRefit {
       gg[i] = variant[i] * variant[i]
     }
     let length = sk_spectral_sum(gg, components.excess, Int64(count), 0)
-    guard count > 1, length > 0, sk_spectral_sum(yy, components.excess, Int64(count), 0) > 0 else { return nil }
+    guard count > 1, length > 0, sk_spectral_sum(yy, components.excess, Int64(count), 0) > 0 else {
+      return nil
+    }
     let isRestricted = components.likelihood == .reml
     let determinant = components.determinant
     let weight = determinant.count - (isRestricted ? 1 : 0)
@@ -85,7 +87,8 @@ public struct PairRefit {
       },
       value: {
         let sums = Sums(yy, gy, gg, components.excess, $0)
-        return weight * log(sums.residual.value) + determinant.value($0) + (isRestricted ? log(sums.g.zeroth) : 0)
+        return weight * log(sums.residual.value) + determinant.value($0)
+          + (isRestricted ? log(sums.g.zeroth) : 0)
       })
     let sums = Sums(yy, gy, gg, components.excess, h)
     let beta = sums.y.zeroth / sums.g.zeroth

@@ -26,7 +26,8 @@ struct ProfileSearch: Sendable {
   ///   - value: f(h); asked for only where there is more than one minimum.
   @inline(__always)
   func minimum(
-    slope: (Int) -> Double, derivatives: (Double) -> (first: Double, second: Double), value: (Double) -> Double
+    slope: (Int) -> Double, derivatives: (Double) -> (first: Double, second: Double),
+    value: (Double) -> Double
   ) -> Double {
     let grid = Self.grid
     var best: (h: Double, value: Double)?

@@ -73,6 +73,9 @@ public struct VarianceComponents: Sendable {
     search = ProfileSearch(isUnbounded: likelihood == .ml)
   }
 
+  /// 256 KiB, a share of the second-level cache.
+  private static let cachedValues = 1 << 15
+
   /// U'y of each column, (n − q) × columns.
   ///
   /// Bits of a column depend on that column alone.
@@ -80,9 +83,20 @@ public struct VarianceComponents: Sendable {
     let (n, left) = (decomposition.sampleCount, excess.count)
     precondition(columns.rows == n)
     var out = Matrix(rows: left, columns: columns.columns)
-    sk_panel_products(
-      columns.storage, Int64(columns.columns), decomposition.vectors.storage, Int64(left), Int64(n),
-      &out.storage)
+    // Columns of U by the few, so that they stay in the cache while all of `columns` pass.
+    let width = max(2, Self.cachedValues / n)
+    var block = [Double](repeating: 0, count: width * columns.columns)
+    decomposition.vectors.storage.withUnsafeBufferPointer { vectors in
+      for first in stride(from: 0, to: left, by: width) {
+        let own = min(width, left - first)
+        sk_panel_products(
+          columns.storage, Int64(columns.columns), vectors.baseAddress! + first * n, Int64(own), Int64(n),
+          &block)
+        for j in 0..<columns.columns {
+          for k in 0..<own { out.storage[j * left + first + k] = block[j * own + k] }
+        }
+      }
+    }
     return out
   }
 
@@ -126,7 +140,9 @@ public struct VarianceComponents: Sendable {
 
   func estimate(squares w: [Double]) -> VarianceEstimate {
     let best = search.minimum(
-      slope: { determinant.count * slope(SpectralSums(w, excess, ProfileSearch.grid[$0])) + determinant.slopes[$0] },
+      slope: {
+        determinant.count * slope(SpectralSums(w, excess, ProfileSearch.grid[$0])) + determinant.slopes[$0]
+      },
       derivatives: { derivatives(w, $0) }, value: { profile(w, $0).value })
     let null = profile(w, 0)
     var (h, at) = (best, profile(w, best))

@@ -23,7 +23,10 @@ struct HeritabilityCommand: ParsableCommand {
       "Relationship matrix: prefix of GCTA's .grm.bin and .grm.id, or a text.", valueName: "file"))
   var grm: String
 
-  @Flag(help: "Maximum likelihood (as GEMMA) rather than restricted; it often ends at 1 where samples are few or unrelated.")
+  @Flag(
+    help:
+      "Maximum likelihood (as GEMMA) rather than restricted; it often ends at 1 where samples are few or unrelated."
+  )
   var ml = false
 
   @Flag(help: "Rank-based inverse normal transform of each phenotype: quantile of (rank - 0.5)/n.")

@@ -35,7 +35,9 @@ import Testing
     (self.study, self.kinship) = (study, kinship)
   }
 
-  private func run(_ options: [String] = [], grm: String = "k.txt", out: String = "r") throws -> Program.Result {
+  private func run(_ options: [String] = [], grm: String = "k.txt", out: String = "r") throws
+    -> Program.Result
+  {
     try Program.run(
       [
         "heritability", "--phenotypes", folder.path("e.bed"), "--covariates", folder.path("c.tsv"), "--grm",
@@ -44,7 +46,8 @@ import Testing
   }
 
   /// The estimate of one gene from what the library says of its samples.
-  private func expected(_ gene: Int, _ likelihood: Likelihood) throws -> (n: Int, estimate: VarianceEstimate) {
+  private func expected(_ gene: Int, _ likelihood: Likelihood) throws -> (n: Int, estimate: VarianceEstimate)
+  {
     let kept = study.samples.indices.filter { $0 > 0 && study.values[gene][$0] != nil }
     let n = kept.count
     let k = Kinship(
@@ -55,7 +58,8 @@ import Testing
       storage: [Double](repeating: 1, count: n) + study.covariates.flatMap { c in kept.map { c.values[$0] } })
     let components = VarianceComponents(
       try SpectralDecomposition(
-        of: k, covariateBasis: OrthonormalBasis(of: covariates).basis, forMaximumLikelihood: likelihood == .ml),
+        of: k, covariateBasis: OrthonormalBasis(of: covariates).basis, forMaximumLikelihood: likelihood == .ml
+      ),
       likelihood: likelihood)
     let y = Matrix(rows: n, columns: 1, storage: kept.compactMap { study.values[gene][$0] })
     return (n, try #require(components.estimates(of: y)[0]))

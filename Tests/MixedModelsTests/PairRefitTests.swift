@@ -203,7 +203,8 @@ struct Mice: Sendable {
 }
 
 /// The last coefficient of y ~ X with Var y ∝ V, by Cholesky's factor of V and Householder reflections.
-func generalizedLeastSquares(_ v: Matrix, _ x: Matrix, _ y: [Double]) -> (beta: Double, standardError: Double) {
+func generalizedLeastSquares(_ v: Matrix, _ x: Matrix, _ y: [Double]) -> (beta: Double, standardError: Double)
+{
   let (n, p) = (x.rows, x.columns)
   var l = v
   for j in 0..<n {

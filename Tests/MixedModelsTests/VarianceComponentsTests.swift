@@ -63,7 +63,8 @@ struct MixedProblem {
       return heritability.squareRoot() * inherited + (1 - heritability).squareRoot() * generator.normal()
     }
     self.init(
-      kind: "centered", calls: calls, covariates: (0..<n).map { _ in (1..<q).map { _ in generator.normal() } },
+      kind: "centered", calls: calls,
+      covariates: (0..<n).map { _ in (1..<q).map { _ in generator.normal() } },
       y: y)
   }
 
@@ -89,7 +90,8 @@ struct MixedProblem {
       MixedProblem(
         kind: rows[0].text("kind"), calls: rows.map { $0.text("calls").map { Double(String($0))! } },
         covariates: rows.map { row in
-          row.text("covariates") == "-" ? [] : row.text("covariates").split(separator: ",").map { Double($0)! }
+          row.text("covariates") == "-"
+            ? [] : row.text("covariates").split(separator: ",").map { Double($0)! }
         }, y: rows.map { $0.number("y") })
     }
   }
