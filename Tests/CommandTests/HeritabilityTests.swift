@@ -18,10 +18,11 @@ import Testing
     for s in [5, 30] { study.values[2][s] = nil }
     try study.write(to: folder)
     let n = study.samples.count
-    let dosages = study.dosages.map { row in row.map { Double($0 ?? 0) } }
-    let kinship = (0..<n).map { i in
-      (0..<n).map { j in
-        dosages.reduce(0) { $0 + ($1[i] - 1) * ($1[j] - 1) } / Double(dosages.count)
+    let dosages: [[Double]] = study.dosages.map { row in row.map { Double($0 ?? 0) - 1 } }
+    var kinship = [[Double]](repeating: [Double](repeating: 0, count: n), count: n)
+    for i in 0..<n {
+      for j in 0..<n {
+        for row in dosages { kinship[i][j] += row[i] * row[j] / Double(dosages.count) }
       }
     }
     let order = Array((1..<n).reversed())
@@ -83,8 +84,8 @@ import Testing
       ]
       for (text, number) in zip(row[2...], numbers) {
         // Nine digits, and the rounding of another way of scaling.
-        #expect(
-          number.isNaN ? text == "NA" : abs((Double(text) ?? .nan) - number) < 1e-7 * max(1, abs(number)))
+        let difference: Double = abs((Double(text) ?? .nan) - number)
+        #expect(number.isNaN ? text == "NA" : difference < 1e-7 * max(1, abs(number)), "\(gene)")
       }
       #expect(abs((Double(row[8]) ?? .nan) - exp(estimate.logP)) < 1e-6)
       #expect(row[9] == estimate.status.rawValue)
