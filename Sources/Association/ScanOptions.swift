@@ -1,4 +1,4 @@
-public import MixedModels
+internal import MixedModels
 public import StudyData
 
 /// Cores and memory a scan may use.
@@ -169,7 +169,7 @@ public struct ScanSummary: Sendable {
   public var histogram: [Int] = []
   public var backend = ""
   /// Of each trait in a mixed model, by feature of the study.
-  public var variances: [(feature: Int, observed: Int, estimate: VarianceEstimate)] = []
+  public var variances: [TraitVariance] = []
   /// What the user should know about how the data were taken, a line each.
   public var notes: [String] = []
 
@@ -182,7 +182,9 @@ public struct ScanSummary: Sendable {
     if let mixed = prepared.traits.mixed {
       let traits = prepared.traits
       variances = traits.ordinals.indices.map {
-        (traits.ordinals[$0], traits.sizes[Int(traits.patternOf[$0])].observed, mixed.estimates[$0])
+        TraitVariance(
+          feature: traits.ordinals[$0], n: traits.sizes[Int(traits.patternOf[$0])].observed,
+          estimate: mixed.estimates[$0])
       }
       notes = mixed.notes
     }

@@ -15,7 +15,7 @@ public struct ComplementEigen: Sendable {
   ///   - matrix: symmetric, finite; both triangles.
   ///   - basis: n × q, q < n, orthonormal columns.
   ///   - savesMemory: relatively robust representations in 2n² values of workspace rather than divide and conquer in 3n², which is
-  ///     faster.
+  ///     faster (and whose workspace LAPACK counts in 32 bits, to some 32,000 samples).
   /// - Complexity: about 9n³ flop by BLAS; bits depend on its number of threads.
   public init(of matrix: consuming Matrix, complementing basis: Matrix, savesMemory: Bool = false) {
     let (n, q) = (matrix.rows, basis.columns)
@@ -38,7 +38,7 @@ public struct ComplementEigen: Sendable {
         "dormqr")
     }
     var w = [Double](repeating: 0, count: n - q)
-    if savesMemory {
+    if savesMemory || n - q > 32_000 {
       var z = [Double](repeating: 0, count: n * (n - q))
       var found: Int32 = 0
       var support = [Int32](repeating: 0, count: 2 * (n - q))

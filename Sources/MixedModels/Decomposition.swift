@@ -4,6 +4,8 @@ public import StudyData
 extension SpectralDecomposition {
   /// Decomposes MKM of the samples of `kinship`, in their order.
   ///
+  /// K is centred first (CKC), which REML does not notice, and ML as GEMMA's.
+  ///
   /// Eigenvalues below 0 are taken as 0 (a matrix of GCTA's form need not be positive semidefinite, and rounding leaves some): their
   /// number and the lowest are kept.
   ///
@@ -32,18 +34,20 @@ extension SpectralDecomposition {
         remedy: "raise --memory, or analyse fewer samples")
     }
     var matrix = kinship.matrix
-    let (trace, total) = Self.check(matrix)
-    guard trace.isFinite, total.isFinite else {
+    let trace = matrix.trace
+    matrix.center()
+    let left = matrix.trace
+    guard left.isFinite, matrix.storage.allSatisfy(\.isFinite) else {
       throw StudyError(
         .malformed, file: path, "the relationship matrix has entries that are not finite",
         remedy: "compute it anew, e.g. with swiftqtl grm")
     }
-    let scale = (trace - total / Double(n)) / Double(n)
-    guard scale > 0, scale > 1e-12 * abs(trace) / Double(n) else {
+    guard left > 1e-12 * abs(trace) else {
       throw StudyError(
         .degenerate, file: path, "the relationship matrix does not vary among the \(n) analysed samples",
         remedy: "give the matrix of these samples, or leave --grm out")
     }
+    let scale = left / Double(n)
     for k in matrix.storage.indices { matrix.storage[k] /= scale }
     BLAS.useThreads(n > Self.singleThreadedSamples ? threads : 1)
     defer { BLAS.useThreads(1) }
@@ -58,12 +62,18 @@ extension SpectralDecomposition {
 
   /// Up to so many samples a decomposition takes seconds on one thread.
   public static let singleThreadedSamples = 2_048
+}
 
-  /// Trace and sum of all entries.
-  private static func check(_ matrix: Matrix) -> (trace: Double, total: Double) {
-    var (trace, total) = (0.0, 0.0)
-    for j in 0..<matrix.columns { trace += matrix[j, j] }
-    for value in matrix.storage { total += value }
-    return (trace, total)
+extension Matrix {
+  fileprivate var trace: Double { (0..<columns).reduce(0) { $0 + self[$1, $1] } }
+
+  /// CKC of a symmetric matrix, C = I − 11'/n.
+  fileprivate mutating func center() {
+    let n = rows
+    let means = (0..<n).map { j in storage[j * n..<(j + 1) * n].reduce(0, +) / Double(n) }
+    let mean = means.reduce(0, +) / Double(n)
+    for j in 0..<n {
+      for i in 0..<n { storage[j * n + i] -= means[i] + means[j] - mean }
+    }
   }
 }

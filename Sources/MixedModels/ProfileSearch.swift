@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// Where a profile −2·ln L is least over h in [0, hMax], for functions that may have several minima.
+/// Where a profile −2·ln L is least over h in [0, 1 − 1e-5], for functions that may have several minima.
 ///
 /// The derivative's sign on a grid finds every minimum wider than its steps; each is refined by Newton's method with bisection as
 /// the fallback. Grid and stopping rule do not depend on the scale of the data.
@@ -9,25 +9,27 @@ struct ProfileSearch: Sendable {
   static let largest = 1 - 1e-5
 
   /// h, 0 first.
-  let grid: [Double]
-
-  init() {
+  static let grid: [Double] = {
     // ln λ from −9 to ln 1e5, in steps of at most ½.
-    let (low, high) = (-9.0, log(Self.largest / (1 - Self.largest)))
+    let (low, high) = (-9.0, log(largest / (1 - largest)))
     let steps = Int(((high - low) * 2).rounded(.up))
-    grid =
-      [0]
-      + (0..<steps).map { 1 / (1 + exp(-(low + (high - low) * Double($0) / Double(steps)))) }
-      + [Self.largest]
-  }
+    return [0] + (0..<steps).map { 1 / (1 + exp(-(low + (high - low) * Double($0) / Double(steps)))) }
+      + [largest]
+  }()
+
+  /// Whether the end of the grid is no minimum where there is another: the profile has no bound at h = 1.
+  let isUnbounded: Bool
 
   /// - Parameters:
+  ///   - slope: f' at an index of the grid.
   ///   - derivatives: f'(h), f''(h).
   ///   - value: f(h); asked for only where there is more than one minimum.
   @inline(__always)
   func minimum(
-    derivatives: (Double) -> (first: Double, second: Double), value: (Double) -> Double
+    slope: (Int) -> Double, derivatives: (Double) -> (first: Double, second: Double),
+    value: (Double) -> Double
   ) -> Double {
+    let grid = Self.grid
     var best: (h: Double, value: Double)?
     var found: Double?
     func consider(_ h: Double) {
@@ -35,18 +37,18 @@ struct ProfileSearch: Sendable {
         found = h
         return
       }
-      if best == nil { best = (known, value(known)) }
+      let least = best ?? (known, value(known))
       let own = value(h)
-      if let least = best, own < least.value { best = (h, own) }
+      best = own < least.value ? (h, own) : least
     }
-    var previous = derivatives(0).first
+    var previous = slope(0)
     if !(previous < 0) { consider(0) }
     for k in 1..<grid.count {
-      let next = derivatives(grid[k]).first
+      let next = slope(k)
       if previous < 0, next >= 0 { consider(refine(grid[k - 1], grid[k], derivatives)) }
       previous = next
     }
-    if previous < 0 { consider(Self.largest) }
+    if previous < 0, found == nil || !isUnbounded { consider(Self.largest) }
     return best?.h ?? found ?? 0
   }
 
@@ -60,12 +62,16 @@ struct ProfileSearch: Sendable {
     for _ in 0..<100 {
       let (first, second) = derivatives(h)
       if first < 0 { low = h } else { high = h }
-      if first == 0 { return h }
-      var next = h - first / second
-      if !(second > 0) || !(next > low && next < high) { next = 0.5 * (low + high) }
-      // Digits of 1 − h count as those of h do.
-      if abs(next - h) <= 4 * Double.ulpOfOne * min(h, 1 - h) || next == low || next == high { return next }
-      h = next
+      let newton = h - first / second
+      let middle = 0.5 * (low + high)
+      guard second > 0, newton >= low, newton <= high else {
+        if middle == low || middle == high { return middle }
+        h = middle
+        continue
+      }
+      // The error is squared: what is left is rounding. Digits of 1 − h count as those of h do.
+      if abs(newton - h) <= 1e-8 * min(h, 1 - h) { return newton }
+      h = newton
     }
     return h
   }

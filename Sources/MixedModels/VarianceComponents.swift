@@ -10,11 +10,12 @@ internal import Synchronization
 public enum Likelihood: String, Sendable, CaseIterable {
   /// Restricted (residual) maximum likelihood.
   case reml
-  /// Maximum likelihood.
+  /// Maximum likelihood, of CKC as GEMMA's. It has no bound at h = 1, where the intercept's own direction has no variance left; a
+  /// maximum below is taken where there is one. Small studies, and those of unrelated samples, may have none.
   case ml
 }
 
-/// The variance components of one trait: y ~ W, Var y = σ²·((1 − h)I + hK/s).
+/// The variance components of one trait: y ~ W, Var y = σ²·((1 − h)I + h·CKC/s).
 public struct VarianceEstimate: Sendable, Equatable {
   /// Where h² ended up.
   public enum Status: String, Sendable {
@@ -49,7 +50,7 @@ public struct VarianceEstimate: Sendable, Equatable {
 /// REML and ML in the eigenbasis of a relationship matrix.
 ///
 /// With y' = U'y (n − q numbers) and dᵢ = 1 + h(λᵢ − 1) the profile is −2·ln L = N·ln Σ y'ᵢ²/dᵢ + Σ ln dᵢ + const: N = n − q and the
-/// eigenvalues of MKM for REML, n and those of K for ML. It equals the likelihood with W written out, REML with its +½ln|W'W| (as GEMMA).
+/// eigenvalues of MKM for REML, n and those of CKC for ML. It equals the likelihood with W written out, REML with its +½ln|W'W| (as GEMMA).
 ///
 /// - Missing: none; a trait that misses samples needs the decomposition of its own samples.
 /// - Complexity: 2n² flop to rotate a trait, and about 60 sums over n − q.
@@ -59,11 +60,8 @@ public struct VarianceComponents: Sendable {
   public let likelihood: Likelihood
   /// λ − 1 of MKM.
   let excess: [Double]
-  /// The eigenvalues of the determinant less 1, and their number N.
-  let determinant: [Double]
-  private let search = ProfileSearch()
-  /// N: the numbers that the likelihood is of.
-  public var numberCount: Int { determinant.count }
+  let determinant: LogDeterminant
+  let search: ProfileSearch
 
   /// - Precondition: ML needs a decomposition made for it.
   public init(_ decomposition: SpectralDecomposition, likelihood: Likelihood = .reml) {
@@ -71,8 +69,12 @@ public struct VarianceComponents: Sendable {
     self.likelihood = likelihood
     excess = decomposition.values.map { $0 - 1 }
     precondition(likelihood == .reml || !decomposition.kinshipValues.isEmpty)
-    determinant = likelihood == .reml ? excess : decomposition.kinshipValues.map { $0 - 1 }
+    determinant = LogDeterminant(likelihood == .reml ? excess : decomposition.kinshipValues.map { $0 - 1 })
+    search = ProfileSearch(isUnbounded: likelihood == .ml)
   }
+
+  /// 256 KiB, a share of the second-level cache.
+  private static let cachedValues = 1 << 15
 
   /// U'y of each column, (n − q) × columns.
   ///
@@ -81,9 +83,20 @@ public struct VarianceComponents: Sendable {
     let (n, left) = (decomposition.sampleCount, excess.count)
     precondition(columns.rows == n)
     var out = Matrix(rows: left, columns: columns.columns)
-    sk_panel_products(
-      columns.storage, Int64(columns.columns), decomposition.vectors.storage, Int64(left), Int64(n),
-      &out.storage)
+    // Columns of U by the few, so that they stay in the cache while all of `columns` pass.
+    let width = max(2, Self.cachedValues / n)
+    var block = [Double](repeating: 0, count: width * columns.columns)
+    decomposition.vectors.storage.withUnsafeBufferPointer { vectors in
+      for first in stride(from: 0, to: left, by: width) {
+        let own = min(width, left - first)
+        sk_panel_products(
+          columns.storage, Int64(columns.columns), vectors.baseAddress! + first * n, Int64(own), Int64(n),
+          &block)
+        for j in 0..<columns.columns {
+          for k in 0..<own { out.storage[j * left + first + k] = block[j * own + k] }
+        }
+      }
+    }
     return out
   }
 
@@ -115,61 +128,52 @@ public struct VarianceComponents: Sendable {
     return parts.withLock(\.self)
   }
 
+  /// The estimate of a trait that is `factor` times as large.
+  public func scaled(_ estimate: VarianceEstimate, by factor: Double) -> VarianceEstimate {
+    var scaled = estimate
+    scaled.variance *= factor * factor
+    scaled.quadraticForm *= factor * factor
+    scaled.logLikelihood -= determinant.count * log(factor)
+    scaled.nullLogLikelihood -= determinant.count * log(factor)
+    return scaled
+  }
+
   func estimate(squares w: [Double]) -> VarianceEstimate {
-    let h = search.minimum(derivatives: { derivatives(w, $0) }, value: { profile(w, $0).value })
-    let (value, sum) = profile(w, h)
-    let null = profile(w, 0).value
+    let best = search.minimum(
+      slope: {
+        determinant.count * slope(SpectralSums(w, excess, ProfileSearch.grid[$0])) + determinant.slopes[$0]
+      },
+      derivatives: { derivatives(w, $0) }, value: { profile(w, $0).value })
+    let null = profile(w, 0)
+    var (h, at) = (best, profile(w, best))
+    // What rounding could gain is nothing: where all eigenvalues are alike the profile is flat.
+    if !(null.value - at.value > 1e-12 * determinant.count) { (h, at) = (0, null) }
     let status: VarianceEstimate.Status = h <= 0 ? .zero : h >= ProfileSearch.largest ? .one : .interior
-    let count = Double(determinant.count)
+    let count = determinant.count
     let constant = count * (log(2 * .pi / count) + 1)
     return VarianceEstimate(
       heritability: h,
       standardError: status == .interior ? (2 / derivatives(w, h).second).squareRoot() : .nan,
-      variance: sum / count, quadraticForm: sum, logLikelihood: -0.5 * (value + constant),
-      nullLogLikelihood: -0.5 * (null + constant), status: status)
+      variance: at.sum / count, quadraticForm: at.sum, logLikelihood: -0.5 * (at.value + constant),
+      nullLogLikelihood: -0.5 * (null.value + constant), status: status)
   }
 
   /// N·ln s + Σ ln d, and s = Σ w/d.
   private func profile(_ w: [Double], _ h: Double) -> (value: Double, sum: Double) {
     let sum = sk_spectral_sum(w, excess, Int64(excess.count), h)
-    return (Double(determinant.count) * log(sum) + logDeterminant(h), sum)
+    return (determinant.count * log(sum) + determinant.value(h), sum)
   }
 
-  func logDeterminant(_ h: Double) -> Double {
-    // Products of a few d before a logarithm: none leaves 1e-5…n.
-    var (sum, product) = (0.0, 1.0)
-    for (k, e) in determinant.enumerated() {
-      product *= 1 + h * e
-      if k % 16 == 15 {
-        sum += log(product)
-        product = 1
-      }
-    }
-    return sum + log(product)
-  }
-
-  /// Of Σ ln d.
-  func determinantDerivatives(_ h: Double) -> (first: Double, second: Double) {
-    var sums = (0.0, 0.0, 0.0)
-    withUnsafeMutableBytes(of: &sums) {
-      sk_spectral_sums(
-        determinant, determinant, Int64(determinant.count), h,
-        $0.assumingMemoryBound(to: Double.self).baseAddress)
-    }
-    return (sums.0, -sums.1)
-  }
+  /// Of ln Σ w/d.
+  private func slope(_ sums: SpectralSums) -> Double { -sums.first / sums.zeroth }
 
   private func derivatives(_ w: [Double], _ h: Double) -> (first: Double, second: Double) {
-    var sums = (0.0, 0.0, 0.0)
-    withUnsafeMutableBytes(of: &sums) {
-      sk_spectral_sums(
-        w, excess, Int64(excess.count), h, $0.assumingMemoryBound(to: Double.self).baseAddress)
-    }
-    let (slope, curvature) = (-sums.1 / sums.0, 2 * sums.2 / sums.0)
-    let determinant = determinantDerivatives(h)
-    let count = Double(self.determinant.count)
+    let sums = SpectralSums(w, excess, h)
+    let (slope, curvature) = (slope(sums), 2 * sums.second / sums.zeroth)
+    let ofDeterminant = determinant.derivatives(h)
     return (
-      count * slope + determinant.first, count * (curvature - slope * slope) + determinant.second
+      determinant.count * slope + ofDeterminant.first,
+      determinant.count * (curvature - slope * slope) + ofDeterminant.second
     )
   }
 }

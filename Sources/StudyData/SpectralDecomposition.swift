@@ -15,7 +15,7 @@ public struct SpectralDecomposition: Sendable {
   public let values: [Double]
   /// U: n × (n − q).
   public let vectors: Matrix
-  /// Eigenvalues of K/s itself, n, ascending, none below 0: for maximum likelihood, whose determinant is that of all samples.
+  /// Eigenvalues of CKC/s, n, ascending, none below 0: for maximum likelihood, whose determinant is that of all samples.
   /// Empty where they were not asked for.
   public let kinshipValues: [Double]
   /// s.

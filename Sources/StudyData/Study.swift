@@ -113,7 +113,9 @@ public struct Study: Sendable {
     }
     (self.covariates, covariateNames) = try rows(covariates, "covariate")
     (self.interactions, interactionNames) = try rows(interactions, "interaction term")
-    if let path = relatedness?.path, let own = relatedness?.sampleIDs { _ = index(path, own) }
+    if let path = relatedness?.path, let own = relatedness?.sampleIDs, path != genotypes.path {
+      _ = index(path, own)
+    }
     self.relatedness = try relatedness?.restricted(to: ids)
     if let keep {
       let found = [

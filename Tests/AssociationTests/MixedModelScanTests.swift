@@ -118,10 +118,10 @@ import Testing
   static func fits(
     _ small: SmallStudy, _ summary: ScanSummary
   ) -> [[Fit]] {
-    summary.variances.map { feature, _, estimate in
-      let y = small.phenotypes[feature]
+    summary.variances.map { variance in
+      let y = small.phenotypes[variance.feature]
       let rows = y.indices.filter { !y[$0].isNaN }
-      let explicit = Explicit(small, rows: rows, h: estimate.heritability)
+      let explicit = Explicit(small, rows: rows, h: variance.estimate.heritability)
       return small.variants.indices.map { explicit.fit(imputed(small, $0), y) }
     }
   }

@@ -6,7 +6,7 @@ import Testing
   static let commands = [
     [], ["trans"], ["cis"], ["cis", "nominal"], ["cis", "permute"], ["cis", "independent"],
     ["cis", "interaction"],
-    ["classify"], ["simulate"],
+    ["classify"], ["heritability"], ["simulate"],
   ]
 
   @Test(arguments: commands) func help(_ command: [String]) throws {

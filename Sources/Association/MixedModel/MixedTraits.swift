@@ -13,6 +13,8 @@ public struct MixedModelOptions: Sendable, Equatable {
     case wald
     /// The score test of GEMMA: h² by maximum likelihood, F = n·r² on (1, ν).
     case score
+
+    var likelihood: Likelihood { self == .score ? .ml : .reml }
   }
 
   public var test: Test
@@ -87,7 +89,7 @@ extension TraitPanel {
       models.append(
         (
           Spectrum(decomposition, observed: missing.isEmpty ? nil : observed, sampleCount: sampleCount),
-          VarianceComponents(decomposition, likelihood: options.test == .score ? .ml : .reml)
+          VarianceComponents(decomposition, likelihood: options.test.likelihood)
         ))
     }
     let outcomes = decorrelate(models, workers: workers)
@@ -128,9 +130,9 @@ extension TraitPanel {
     }
     return parts.withLock(\.self).sorted { $0.trait < $1.trait }.map { outcome in
       var outcome = outcome
-      outcome.estimate = outcome.estimate.scaled(
-        by: norms[outcome.trait],
-        count: models[Int(patternOf[outcome.trait])]?.components.numberCount ?? 0)
+      if let components = models[Int(patternOf[outcome.trait])]?.components {
+        outcome.estimate = components.scaled(outcome.estimate, by: norms[outcome.trait])
+      }
       return outcome
     }
   }
@@ -189,21 +191,6 @@ extension SpectralDecomposition {
       let length = products[j * q..<(j + 1) * q].reduce(0) { $0 + $1 * $1 }
       return abs(length - 1) < 1e-8
     }
-  }
-}
-
-extension VarianceEstimate {
-  /// That of the trait times `norm`, for one made of a trait of length 1.
-  ///
-  /// - Parameter count: N, the numbers that the likelihood is of.
-  fileprivate func scaled(by norm: Double, count: Int) -> VarianceEstimate {
-    var out = self
-    out.variance *= norm * norm
-    out.quadraticForm *= norm * norm
-    let shift = Double(count) * log(norm)
-    out.logLikelihood -= shift
-    out.nullLogLikelihood -= shift
-    return out
   }
 }
 

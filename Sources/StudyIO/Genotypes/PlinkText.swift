@@ -169,12 +169,20 @@ struct FamSamples {
     guard !individuals.isEmpty else {
       throw StudyError(.malformed, file: path, "the file is empty", remedy: "a fam file lists the samples")
     }
-    usesFamilyIDs = firstDuplicate(individuals) != nil
-    ids = usesFamilyIDs ? zip(families, individuals).map { $0 + "_" + $1 } : individuals
+    (ids, usesFamilyIDs) = try Self.names(families, individuals, path: path)
+  }
+
+  /// Samples by individual id, or `FID_IID` where those repeat: the one rule for all files of PLINK's kind.
+  static func names(_ families: [String], _ individuals: [String], path: String) throws(StudyError) -> (
+    ids: [String], usesFamilyIDs: Bool
+  ) {
+    guard firstDuplicate(individuals) != nil else { return (individuals, false) }
+    let ids = zip(families, individuals).map { $0 + "_" + $1 }
     if let duplicate = firstDuplicate(ids) {
       throw StudyError(
         .malformed, file: path, "two samples are called \(duplicate) (family and individual id)",
         remedy: "make the ids unique")
     }
+    return (ids, true)
   }
 }
