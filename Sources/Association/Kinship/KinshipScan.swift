@@ -56,7 +56,7 @@ public struct KinshipScan: Sendable {
   ///   variant in common. Whatever the closures throw.
   public func run(
     on genotypes: any GenotypeSource, samples: [Int]? = nil, execution: Execution = Execution(),
-    chromosome: ((String, consuming Kinship) throws -> Void)? = nil,
+    chromosome: ((String, Kinship) throws -> Void)? = nil,
     progress: (Progress) throws -> Void = { _ in }
   ) throws -> (kinship: Kinship, summary: Summary) {
     let samples = samples ?? Array(genotypes.sampleIDs.indices)
