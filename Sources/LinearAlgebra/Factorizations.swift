@@ -106,7 +106,8 @@ public struct SymmetricEigen: Sendable {
     var found: Int32 = 0
     var support = [Int32](repeating: 0, count: 2 * count)
     let info = LAPACKE_dsyevr(
-      LAPACK_COL_MAJOR, Int8(UInt8(ascii: "V")), Int8(UInt8(ascii: "I")), Int8(UInt8(ascii: "L")), n, &a, n, 0, 0,
+      LAPACK_COL_MAJOR, Int8(UInt8(ascii: "V")), Int8(UInt8(ascii: "I")), Int8(UInt8(ascii: "L")), n, &a, n,
+      0, 0,
       BLAS.blasInt(rows - count + 1), n, 0, &found, &w, &z, n, &support)
     precondition(info == 0 && Int(found) == count, "dsyevr: \(info)")
     values = w[..<count].reversed()

@@ -14,7 +14,8 @@ extension KinshipForm: EnumerableFlag {
     switch value {
     case .centered: "Centred genotypes (GEMMA's -gk 1)."
     case .standardizedSample: "Divided by their standard deviation in the sample (GEMMA's -gk 2)."
-    case .standardized2pq: "Divided by the root of 2p(1 - p), missing ones left out pair by pair (GCTA; default)."
+    case .standardized2pq:
+      "Divided by the root of 2p(1 - p), missing ones left out pair by pair (GCTA; default)."
     }
   }
 }
@@ -54,7 +55,8 @@ struct GrmCommand: ParsableCommand {
   var grm: String?
 
   @Option(
-    help: ArgumentHelp("Files of the matrix (default: gcta; with --grm it is not written again).", valueName: "tool"))
+    help: ArgumentHelp(
+      "Files of the matrix (default: gcta; with --grm it is not written again).", valueName: "tool"))
   var format: Format?
 
   @Flag(help: "The matrix of each chromosome, too.")
@@ -96,7 +98,8 @@ struct GrmCommand: ParsableCommand {
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
-    var report = GrmReport(form: grm == nil ? (form ?? .standardized2pq).rawValue : nil, threads: machine.workers)
+    var report = GrmReport(
+      form: grm == nil ? (form ?? .standardized2pq).rawValue : nil, threads: machine.workers)
     let kinship = try grm.map { try read($0, &report) } ?? compute(files, &report, progress)
     if grm == nil || format != nil { report.outputs += try write(kinship, out, files) }
     if let pcs { try writeComponents(pcs, of: kinship, files, &report) }
@@ -110,10 +113,12 @@ struct GrmCommand: ParsableCommand {
     try files.commit()
     progress.note(
       "\(report.samples) samples\(grm == nil ? ", \(report.variants) variants" : "") in "
-        + "\(Progress.duration(progress.elapsed)); wrote " + report.outputs.joined(separator: ", "))
+        + "\(Progress.duration(progress.elapsed)); \(report.outputs.count) files written, \(out).*")
   }
 
-  private func write(_ kinship: Kinship, _ prefix: String, _ files: OutputTransaction) throws(StudyError) -> [String] {
+  private func write(_ kinship: Kinship, _ prefix: String, _ files: OutputTransaction) throws(StudyError)
+    -> [String]
+  {
     switch format ?? .gcta {
     case .gcta: try KinshipFile.writeGCTA(kinship, prefix: prefix, to: files)
     case .gemma: try KinshipFile.writeText(kinship, prefix: prefix, to: files)
@@ -127,13 +132,15 @@ struct GrmCommand: ParsableCommand {
     report.inputs = try Manifest.inputs(KinshipFile.files(path) + source.files)
     let kinship = try KinshipFile.read(path)
     guard let wanted else { return kinship }
-    return try kinship.restricted(to: report.keep(wanted, of: kinship.sampleIDs, in: path).map { kinship.sampleIDs[$0] })
+    return try kinship.restricted(
+      to: report.keep(wanted, of: kinship.sampleIDs, in: path).map { kinship.sampleIDs[$0] })
   }
 
-  private func compute(_ files: OutputTransaction, _ report: inout GrmReport, _ progress: Progress) throws -> Kinship {
+  private func compute(_ files: OutputTransaction, _ report: inout GrmReport, _ progress: Progress) throws
+    -> Kinship
+  {
     let wanted = try source.wantedSamples()
     let genotypes = try source.open()
-    for note in genotypes.notes { progress.note(note) }
     let selection = try source.selection()
     var samples: [Int]?
     if let wanted { samples = try report.keep(wanted, of: genotypes.sampleIDs, in: genotypes.path) }
@@ -141,7 +148,8 @@ struct GrmCommand: ParsableCommand {
     let dropPath = out + ".drops.tsv.gz"
     let drops = try DropWriter(files.open(dropPath))
     let scan = KinshipScan(
-      form: form ?? .standardized2pq, selection: selection, filter: filters.filter, autosomesOnly: !allChromosomes)
+      form: form ?? .standardized2pq, selection: selection, filter: filters.filter,
+      autosomesOnly: !allChromosomes)
     var parts: [String] = []
     func writePart(_ name: String, _ part: Kinship) throws {
       parts += try write(part, "\(out).chr\(name)", files)
@@ -155,7 +163,9 @@ struct GrmCommand: ParsableCommand {
       })
     progress.finish()
     report.outputs += [dropPath] + parts
-    (report.variants, report.variantsDropped, report.drops) = (summary.variants, summary.droppedVariants, drops.counts)
+    (report.variants, report.variantsDropped, report.drops) = (
+      summary.variants, summary.droppedVariants, drops.counts
+    )
     report.notes += genotypes.notes
     if summary.nonAutosomal > 0 {
       report.notes.append(

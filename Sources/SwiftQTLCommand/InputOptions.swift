@@ -211,7 +211,8 @@ struct TestOptions: ParsableArguments {
 
   func scanOptions(_ selection: VariantSelection) -> ScanOptions {
     ScanOptions(
-      selection: selection, filter: filters.filter, transform: normal ? .inverseNormal : .none, alternative: alternative)
+      selection: selection, filter: filters.filter, transform: normal ? .inverseNormal : .none,
+      alternative: alternative)
   }
 }
 

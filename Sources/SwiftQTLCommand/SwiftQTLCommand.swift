@@ -25,7 +25,9 @@ struct SwiftQTLCommand: ParsableCommand {
       Each scan writes OUT.manifest.json (what was run on what) and OUT.drops.tsv.gz (what was left out, and why).
       """,
     version: swiftQTLVersion,
-    subcommands: [TransCommand.self, CisCommand.self, ClassifyCommand.self, GrmCommand.self, SimulateCommand.self])
+    subcommands: [
+      TransCommand.self, CisCommand.self, ClassifyCommand.self, GrmCommand.self, SimulateCommand.self,
+    ])
 
   static func main() {
     do {

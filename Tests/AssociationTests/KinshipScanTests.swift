@@ -10,7 +10,8 @@ import Testing
 @Suite struct KinshipScanTests {
   /// Three chromosomes, the variants of each in one piece.
   private static func genotypes(
-    samples: Int = 41, variants: Int = 70, missing: Double, _ encoding: MemoryGenotypes.Encoding, seed: UInt64 = 3
+    samples: Int = 41, variants: Int = 70, missing: Double, _ encoding: MemoryGenotypes.Encoding,
+    seed: UInt64 = 3
   ) -> MemoryGenotypes {
     var shape = StudyShape()
     (shape.samples, shape.variants, shape.traits, shape.covariates) = (samples, variants, 1, 0)
@@ -21,7 +22,9 @@ import Testing
   }
 
   /// The definition, pair by pair, in wider arithmetic.
-  private static func naive(_ source: MemoryGenotypes, _ form: KinshipForm) -> (values: [Double], counts: [Int]) {
+  private static func naive(_ source: MemoryGenotypes, _ form: KinshipForm) -> (
+    values: [Double], counts: [Int]
+  ) {
     let n = source.sampleIDs.count
     var sums = [Extended](repeating: 0, count: n * n)
     var both = [Int](repeating: 0, count: n * n)
@@ -163,10 +166,12 @@ import Testing
     var read: [Double] = []
     var scan = Self.scan
     scan.filter = VariantFilter(minimumFrequency: 0.2)
-    let (_, summary) = try scan.run(on: source, progress: {
-      drops += $0.drops
-      read.append($0.fractionRead)
-    })
+    let (_, summary) = try scan.run(
+      on: source,
+      progress: {
+        drops += $0.drops
+        read.append($0.fractionRead)
+      })
     #expect(summary.nonAutosomal == 5 && drops.count == summary.droppedVariants && read.last == 1)
     #expect(drops.prefix(5).map(\.detail) == ["X", "chrY", "MT", "chrM", "XY"])
     #expect(drops.prefix(5).allSatisfy { $0.reason == "not on an autosome" })
@@ -182,7 +187,9 @@ import Testing
       let error = #expect(throws: StudyError.self) { try run() }
       #expect(error?.kind == kind && error?.cause.contains(says) == true, "\(error?.description ?? "")")
     }
-    error(.environment, "needs about") { _ = try Self.scan.run(on: source, execution: Execution(memory: 1 << 20)) }
+    error(.environment, "needs about") {
+      _ = try Self.scan.run(on: source, execution: Execution(memory: 1 << 20))
+    }
     error(.inconsistent, "no variant is left") {
       _ = try KinshipScan(filter: VariantFilter(minimumFrequency: 0.5, minimumCount: 1000)).run(on: source)
     }

@@ -28,7 +28,9 @@ import Testing
     try output.commit()
   }
 
-  private func text(_ name: String) throws -> String { try String(contentsOfFile: fixture.path(name), encoding: .utf8) }
+  private func text(_ name: String) throws -> String {
+    try String(contentsOfFile: fixture.path(name), encoding: .utf8)
+  }
 
   // MARK: - GCTA
 
@@ -50,7 +52,9 @@ import Testing
   /// GCTA's layout, byte by byte: rows of the lower triangle.
   @Test func layout() throws {
     var bytes = Data()
-    for value: Float in [1, 0.25, 2, -0.5, 0.125, 3] { withUnsafeBytes(of: value) { bytes.append(contentsOf: $0) } }
+    for value: Float in [1, 0.25, 2, -0.5, 0.125, 3] {
+      withUnsafeBytes(of: value) { bytes.append(contentsOf: $0) }
+    }
     _ = try fixture.file(bytes, "k.grm.bin")
     _ = try fixture.file("F1 a\nF1 b\nF2 c\n", "k.grm.id")
     let read = try KinshipFile.read(fixture.path("k"))
@@ -69,7 +73,9 @@ import Testing
 
   @Test func gctaRefused() throws {
     try writeGCTA(Self.kinship())
-    let (bin, counts, ids) = (fixture.path("k.grm.bin"), fixture.path("k.grm.N.bin"), fixture.path("k.grm.id"))
+    let (bin, counts, ids) = (
+      fixture.path("k.grm.bin"), fixture.path("k.grm.N.bin"), fixture.path("k.grm.id")
+    )
     func refuse(
       _ kind: StudyError.Kind, _ file: String, line: Int? = nil, _ cause: String, _ name: String,
       _ change: (inout Data) -> Void
@@ -83,7 +89,9 @@ import Testing
       #expect(error.cause.contains(cause), "\(error)")
       _ = try fixture.file(good, name)
     }
-    try refuse(.inconsistent, bin, "7 samples (\(ids)) need 112 bytes, found 108", "k.grm.bin") { $0.removeLast(4) }
+    try refuse(.inconsistent, bin, "7 samples (\(ids)) need 112 bytes, found 108", "k.grm.bin") {
+      $0.removeLast(4)
+    }
     try refuse(.inconsistent, bin, "need 112 bytes, found 113", "k.grm.bin") { $0.append(0) }
     try refuse(.inconsistent, counts, "need 112 bytes, found 108", "k.grm.N.bin") { $0.removeLast(4) }
     try refuse(.inconsistent, bin, "8 samples", "k.grm.id") { $0 += Data("0 new\n".utf8) }
@@ -128,7 +136,8 @@ import Testing
 
   /// With names: with and without a word in the corner, also names that are numbers.
   @Test(arguments: [
-    "id\ta\tb\na\t1\t0.5\nb\t0.5\t2\n", "a b\na 1 0.5\nb 0.5 2\n", "\"a\" \"b\"\n\"a\" 1 0.5\n\"b\" 0.5000001 2\n",
+    "id\ta\tb\na\t1\t0.5\nb\t0.5\t2\n", "a b\na 1 0.5\nb 0.5 2\n",
+    "\"a\" \"b\"\n\"a\" 1 0.5\n\"b\" 0.5000001 2\n",
     "\ta\tb\r\na\t1\t.5\r\nb\t5e-1\t2\r\n",
   ]) func named(_ text: String) throws {
     let read = try KinshipFile.read(fixture.file(text))
@@ -142,16 +151,19 @@ import Testing
     #expect(read.sampleIDs == ["7", "8"] && read.matrix.storage == [1, 0.5, 0.5, 2])
   }
 
-  @Test(arguments: [
-    ("", nil, "the file is empty"), ("id a a\na 1 2\na 2 1\n", 1, "sample a twice"),
-    ("id a b\na 1 0.5\n", 2, "2 columns, 1 rows"), ("id a b\na 1 0\nb 0 1\nc 0 0\n", 4, "but more rows"),
-    ("id a b\na 1 0\nc 0 1\n", 3, "the row is of sample c, the column of that number of b"),
-    ("id a b\na 1\nb 0 1\n", 2, "the row has 1 numbers"), ("id a b\na 1 0\nb 0 1 5\n", 3, "the row has 3 numbers"),
-    ("id a b\na 1 NA\nb NA 1\n", 2, "'NA' (number 2 of the line) is not a finite number"),
-    ("id a b\na 1 0\nb inf 1\n", 3, "'inf' (number 1 of the line) is not"),
-    ("id a b\na 1 0.5\nb 0.6 1\n", 3, "samples b and a have 0.6 here and 0.5 in line 2"),
-    ("1 0\n0 1\n", nil, "does not name its samples"), ("id\n", 1, "the header names no sample"),
-  ] as [(String, Int?, String)]) func textRefused(_ text: String, _ line: Int?, _ cause: String) throws {
+  @Test(
+    arguments: [
+      ("", nil, "the file is empty"), ("id a a\na 1 2\na 2 1\n", 1, "sample a twice"),
+      ("id a b\na 1 0.5\n", 2, "2 columns, 1 rows"), ("id a b\na 1 0\nb 0 1\nc 0 0\n", 4, "but more rows"),
+      ("id a b\na 1 0\nc 0 1\n", 3, "the row is of sample c, the column of that number of b"),
+      ("id a b\na 1\nb 0 1\n", 2, "the row has 1 numbers"),
+      ("id a b\na 1 0\nb 0 1 5\n", 3, "the row has 3 numbers"),
+      ("id a b\na 1 NA\nb NA 1\n", 2, "'NA' (number 2 of the line) is not a finite number"),
+      ("id a b\na 1 0\nb inf 1\n", 3, "'inf' (number 1 of the line) is not"),
+      ("id a b\na 1 0.5\nb 0.6 1\n", 3, "samples b and a have 0.6 here and 0.5 in line 2"),
+      ("1 0\n0 1\n", nil, "does not name its samples"), ("id\n", 1, "the header names no sample"),
+    ] as [(String, Int?, String)]) func textRefused(_ text: String, _ line: Int?, _ cause: String) throws
+  {
     let path = try fixture.file(text)
     let error = try studyError { try KinshipFile.read(path) }
     #expect(error.file == path && error.line == line && error.cause.contains(cause), "\(error)")
@@ -159,7 +171,9 @@ import Testing
 
   @Test func listOfAnotherLength() throws {
     let path = try fixture.file("1 0\n0 1\n", "k.txt")
-    #expect(try studyError { try KinshipFile.read(path, ids: ["a"]) }.cause.contains("the genotypes have 1 samples"))
+    #expect(
+      try studyError { try KinshipFile.read(path, ids: ["a"]) }.cause.contains("the genotypes have 1 samples")
+    )
     _ = try fixture.file("0 a\n0 b\n0 c\n", "k.id")
     #expect(try studyError { try KinshipFile.read(path) }.cause.contains("k.id names 3 samples"))
     _ = try fixture.file("0 a\n0 b\n", "k.id")

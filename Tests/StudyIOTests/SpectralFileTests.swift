@@ -13,9 +13,12 @@ import Testing
   /// Any numbers: the file does not look at what they mean.
   private static func decomposition(_ n: Int, rank q: Int, own: Bool) -> SpectralDecomposition {
     var random = SplitMix64(state: 8)
-    func values(_ count: Int) -> [Double] { (0..<count).map { _ in Double.random(in: -1...1, using: &random) } }
+    func values(_ count: Int) -> [Double] {
+      (0..<count).map { _ in Double.random(in: -1...1, using: &random) }
+    }
     return SpectralDecomposition(
-      sampleIDs: (0..<n).map { "Prøve \($0)" }, covariateBasis: Matrix(rows: n, columns: q, storage: values(n * q)),
+      sampleIDs: (0..<n).map { "Prøve \($0)" },
+      covariateBasis: Matrix(rows: n, columns: q, storage: values(n * q)),
       values: values(n - q), vectors: Matrix(rows: n, columns: n - q, storage: values(n * (n - q))),
       kinshipValues: own ? values(n) : [], scale: 0.75, clampedCount: 3, lowestValue: -1e-17)
   }

@@ -32,7 +32,8 @@ public enum SpectralFile {
   private static let largest: UInt64 = 1 << 24
 
   /// - Complexity: 8·n² bytes for n samples, one pass.
-  public static func write(_ decomposition: SpectralDecomposition, to writer: TableWriter) throws(StudyError) {
+  public static func write(_ decomposition: SpectralDecomposition, to writer: TableWriter) throws(StudyError)
+  {
     let list = Array(decomposition.sampleIDs.map { $0 + "\n" }.joined().utf8)
     let ofList = RunningHash()
     list.withUnsafeBytes { ofList.add($0) }
@@ -74,7 +75,8 @@ public enum SpectralFile {
     }
     let header = try file.values(7, of: UInt64(0))
     let sizes = [header[0], header[1], header[2]]
-    guard sizes.allSatisfy({ $0 <= largest }), header[1] < header[0], header[2] == 0 || header[2] == header[0],
+    guard sizes.allSatisfy({ $0 <= largest }), header[1] < header[0],
+      header[2] == 0 || header[2] == header[0],
       header[6] <= UInt64(file.size)
     else { throw damaged(path) }
     let (n, q, own, listBytes) = (Int(sizes[0]), Int(sizes[1]), Int(sizes[2]), Int(header[6]))
