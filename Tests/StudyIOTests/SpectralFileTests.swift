@@ -50,8 +50,9 @@ import Testing
       try bad.write(to: URL(filePath: path))
       let error = try studyError("byte \(offset)") { try SpectralFile.read(path) }
       #expect(error.kind == .malformed && error.file == path)
-      let cause = offset < 8 ? "not a decomposition" : offset < 16 ? "of version" : ""
-      #expect(error.cause.contains(cause), "\(error)")
+      if offset < 16 {
+        #expect(error.cause.contains(offset < 8 ? "not a decomposition" : "of version"), "\(error)")
+      }
     }
     for count in [0, 7, 50, 103, good.count - 1] {
       try good.prefix(count).write(to: URL(filePath: path))

@@ -155,9 +155,11 @@ enum KinshipText {
         try check(row)
         try check(cells.first, row)
         var values: [Double] = []
-        for (k, cell) in cells.enumerated() where header == nil || k > 0 {
+        for cell in cells.dropFirst(header == nil ? 0 : 1) {
           var text = cell
-          guard let value = text.withUTF8({ $0.decimal }) else { throw notANumber(cell, column: k) }
+          guard let value = text.withUTF8({ $0.decimal }) else {
+            throw notANumber(cell, column: values.count)
+          }
           values.append(value)
         }
         try check(count: values.count)
