@@ -19,6 +19,9 @@ public struct Residualiser: Sendable {
   /// n × rank, column-major, orthonormal; the first column is the intercept's.
   let q: [Double]
 
+  /// n × rank, orthonormal: the intercept's direction first.
+  public var basis: Matrix { Matrix(rows: sampleCount, columns: rank, storage: q) }
+
   /// Two passes: one leaves rounding noise of size u·‖x‖ along Q, which is all that remains of an x near span(Q).
   private static let passCount = 2
 

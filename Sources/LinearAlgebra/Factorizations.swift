@@ -69,11 +69,11 @@ public struct OrthonormalBasis: Sendable {
   }
 }
 
-/// Eigenvalues (ascending) and eigenvectors of a small symmetric matrix.
+/// Eigenvalues (ascending, unless the largest alone are asked for) and eigenvectors of a symmetric matrix.
 public struct SymmetricEigen: Sendable {
   public let values: [Double]
   /// Column j belongs to `values[j]`.
-  public let vectors: Matrix
+  public private(set) var vectors: Matrix
 
   /// - Precondition: square, finite; only the lower triangle is read.
   /// - Complexity: O(n³).
@@ -89,6 +89,38 @@ public struct SymmetricEigen: Sendable {
     }
     values = w
     vectors = Matrix(rows: matrix.rows, columns: matrix.columns, storage: a)
+  }
+
+  /// The `count` largest eigenvalues, descending, and their eigenvectors.
+  ///
+  /// - Precondition: square, finite, 0 < count ≤ n; only the lower triangle is read.
+  /// - Complexity: 4/3·n³ + O(n²·count) flop; the matrix is used up and no other n × n is made.
+  public init(largest count: Int, of matrix: consuming Matrix) {
+    let rows = matrix.rows
+    precondition(matrix.columns == rows && count > 0 && count <= rows)
+    let n = BLAS.blasInt(rows)
+    var a = matrix.storage
+    matrix.storage = []
+    var w = [Double](repeating: 0, count: rows)
+    var z = [Double](repeating: 0, count: rows * count)
+    var found: Int32 = 0
+    var support = [Int32](repeating: 0, count: 2 * count)
+    let info = LAPACKE_dsyevr(
+      LAPACK_COL_MAJOR, Int8(UInt8(ascii: "V")), Int8(UInt8(ascii: "I")), Int8(UInt8(ascii: "L")), n, &a, n,
+      0, 0,
+      BLAS.blasInt(rows - count + 1), n, 0, &found, &w, &z, n, &support)
+    precondition(info == 0 && Int(found) == count, "dsyevr: \(info)")
+    values = w[..<count].reversed()
+    vectors = Matrix(rows: rows, columns: count, storage: z).selectingColumns((0..<count).reversed())
+  }
+
+  /// Turns eigenvectors round whose largest entry by magnitude, the first of equals, is negative.
+  public mutating func fixSigns() {
+    for j in 0..<vectors.columns {
+      let entries = vectors.column(j)
+      let largest = entries.reduce(0) { abs($1) > abs($0) ? $1 : $0 }
+      if largest < 0 { for i in entries.indices { vectors[i, j] = -entries[i] } }
+    }
   }
 
   /// The Moore–Penrose inverse, eigenvalues up to `tolerance` taken as zero, and the rank.

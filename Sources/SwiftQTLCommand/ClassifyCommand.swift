@@ -58,7 +58,7 @@ struct ClassifyCommand: ParsableCommand {
     guard resources.format == .swiftqtl else {
       throw ValidationError("classify has no other --format than swiftqtl.")
     }
-    guard input.region.isEmpty, input.extract == nil, input.minInfo == nil else {
+    guard input.source.region.isEmpty, input.source.extract == nil, input.source.minInfo == nil else {
       throw ValidationError(
         "classify looks at all variants near a hit's phenotype: leave --region, --extract and --min-info out."
       )

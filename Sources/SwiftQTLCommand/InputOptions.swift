@@ -14,8 +14,8 @@ extension Alternative: ExpressibleByArgument {}
 extension WindowAnchor: ExpressibleByArgument {}
 extension ScanBackend: ExpressibleByArgument {}
 
-/// The files of a study and which part of them to use.
-struct InputOptions: ParsableArguments {
+/// Genotype files and which part of them to use.
+struct GenotypeOptions: ParsableArguments {
   @Option(
     name: .long, parsing: .upToNextOption,
     help: ArgumentHelp(
@@ -34,6 +34,72 @@ struct InputOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Text dosages: positions of the variants (id, chr, pos).", valueName: "file"))
   var variantLocations: String?
 
+  @Option(help: ArgumentHelp("Only these samples (one id per line).", valueName: "file"))
+  var samples: String?
+
+  @Option(
+    help: ArgumentHelp("Only this region, e.g. 22:17000000-18000000 (may be repeated).", valueName: "region"))
+  var region: [String] = []
+
+  @Option(help: ArgumentHelp("Only these variants (one id per line).", valueName: "file"))
+  var extract: String?
+
+  @Option(help: ArgumentHelp("VCF/BCF: minimum imputation quality.", valueName: "quality"))
+  var minInfo: Double?
+
+  @Option(help: ArgumentHelp("VCF/BCF: the INFO field that --min-info reads.", valueName: "name"))
+  var infoField = "INFO"
+
+  func validate() throws {
+    if let minInfo, !minInfo.isFinite { throw ValidationError("--min-info must be a number.") }
+  }
+
+  var isEmpty: Bool { genotypes.isEmpty && genotypeList == nil }
+
+  var paths: [String] {
+    get throws(StudyError) {
+      guard let genotypeList else { return genotypes }
+      return try genotypes + GenotypeFile.expandList(genotypeList)
+    }
+  }
+
+  func open() throws(StudyError) -> any GenotypeSource {
+    try GenotypeFile.open(paths, dosageField: dosageField, locations: variantLocations)
+  }
+
+  func wantedSamples() throws(StudyError) -> Set<String>? {
+    try samples.map { (path) throws(StudyError) in try IDListFile.read(path) }
+  }
+
+  func parsedRegions() throws(StudyError) -> [GenomicRegion] {
+    var regions: [GenomicRegion] = []
+    for text in region { regions.append(try Regions.parse(text)) }
+    return regions
+  }
+
+  func selection(margin: Int = 0) throws(StudyError) -> VariantSelection {
+    var regions = try parsedRegions()
+    for k in regions.indices {
+      regions[k].start = max(1, regions[k].start - margin)
+      regions[k].end = regions[k].end > Int.max - margin ? .max : regions[k].end + margin
+    }
+    return VariantSelection(
+      regions: regions,
+      ids: try extract.map { (path) throws(StudyError) in try IDListFile.read(path) },
+      minimumInfo: minInfo.map { .init(field: infoField, value: $0) })
+  }
+
+  /// Lists and tables, but not the genotypes.
+  var files: [String] {
+    genotypes.filter { $0.hasPrefix("@") }.map { String($0.dropFirst()) }
+      + [genotypeList, variantLocations, samples, extract].compactMap(\.self)
+  }
+}
+
+/// The files of a study and which part of them to use.
+struct InputOptions: ParsableArguments {
+  @OptionGroup var source: GenotypeOptions
+
   @Option(
     help: ArgumentHelp("BED (4 or 6 leading columns) or a matrix with a gene per row.", valueName: "file"))
   var phenotypes: String
@@ -45,37 +111,11 @@ struct InputOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Covariates, in rows or in columns; words become factors.", valueName: "file"))
   var covariates: String?
 
-  @Option(help: ArgumentHelp("Only these samples (one id per line).", valueName: "file"))
-  var samples: String?
-
-  @Option(
-    help: ArgumentHelp("Only this region, e.g. 22:17000000-18000000 (may be repeated).", valueName: "region"))
-  var region: [String] = []
-
-  @Option(help: ArgumentHelp("Only these variants (one id per line).", valueName: "file"))
-  var extract: String?
-
   @Option(help: ArgumentHelp("Only these phenotypes (one id per line).", valueName: "file"))
   var genes: String?
 
-  @Option(help: ArgumentHelp("VCF/BCF: minimum imputation quality.", valueName: "quality"))
-  var minInfo: Double?
-
-  @Option(help: ArgumentHelp("VCF/BCF: the INFO field that --min-info reads.", valueName: "name"))
-  var infoField = "INFO"
-
   func validate() throws {
-    if genotypes.isEmpty && genotypeList == nil {
-      throw ValidationError("--genotypes (or --genotype-list) is required.")
-    }
-    if let minInfo, !minInfo.isFinite { throw ValidationError("--min-info must be a number.") }
-  }
-
-  var paths: [String] {
-    get throws(StudyError) {
-      guard let genotypeList else { return genotypes }
-      return try genotypes + GenotypeFile.expandList(genotypeList)
-    }
+    if source.isEmpty { throw ValidationError("--genotypes (or --genotype-list) is required.") }
   }
 
   /// Phenotypes first: they are small and name the samples; then the genotypes' header; then the join.
@@ -89,11 +129,10 @@ struct InputOptions: ParsableArguments {
     phenotypeRegions: Bool, workers: Int, interaction: String? = nil,
     chromosomeRemedy: String? = Self.chromosomeRemedy
   ) throws(StudyError) -> Study {
-    let regions = try parsedRegions()
+    let regions = try source.parsedRegions()
     let wantedGenes = try genes.map { (path) throws(StudyError) in try IDListFile.read(path) }
-    let keep = try samples.map { (path) throws(StudyError) in try IDListFile.read(path) }
-    let source = try GenotypeFile.open(
-      paths, dosageField: dosageField, locations: variantLocations)
+    let keep = try source.wantedSamples()
+    let opened = try source.open()
     let table = try PhenotypeFile.read(
       phenotypes, features: wantedGenes, regions: phenotypeRegions ? regions : [], locations: geneLocations,
       workers: workers)
@@ -105,7 +144,7 @@ struct InputOptions: ParsableArguments {
       try CovariateFile.read(path, sampleIDs: sampleIDs)
     }
     return try Study(
-      genotypes: source, phenotypes: consume table, covariates: covariateTable, interactions: terms,
+      genotypes: opened, phenotypes: consume table, covariates: covariateTable, interactions: terms,
       restrictedTo: keep,
       requiringSharedChromosome: chromosomeRemedy != nil,
       chromosomeRemedy: chromosomeRemedy ?? Self.chromosomeRemedy)
@@ -113,36 +152,19 @@ struct InputOptions: ParsableArguments {
 
   static let chromosomeRemedy = "name chromosomes alike in both files (a chr prefix is ignored)"
 
-  func parsedRegions() throws(StudyError) -> [GenomicRegion] {
-    var regions: [GenomicRegion] = []
-    for text in region { regions.append(try Regions.parse(text)) }
-    return regions
-  }
-
   /// - Parameter margin: bases added on both sides of `--region`.
   func selection(margin: Int = 0) throws(StudyError) -> VariantSelection {
-    var regions = try parsedRegions()
-    for k in regions.indices {
-      regions[k].start = max(1, regions[k].start - margin)
-      regions[k].end = regions[k].end > Int.max - margin ? .max : regions[k].end + margin
-    }
-    return VariantSelection(
-      regions: regions,
-      ids: try extract.map { (path) throws(StudyError) in try IDListFile.read(path) },
-      minimumInfo: minInfo.map { .init(field: infoField, value: $0) })
+    try source.selection(margin: margin)
   }
 
   /// Every file the run reads, for the manifest; lists of genotype files, too.
   func files(of study: Study) -> [String] {
-    study.genotypes.paths + genotypes.filter { $0.hasPrefix("@") }.map { String($0.dropFirst()) }
-      + [
-        genotypeList, variantLocations, phenotypes, geneLocations, covariates, samples, extract, genes,
-      ].compactMap(\.self)
+    study.genotypes.paths + source.files + [phenotypes, geneLocations, covariates, genes].compactMap(\.self)
   }
 }
 
-/// Which variants are tested and how.
-struct TestOptions: ParsableArguments {
+/// Which variants are used, decided from their dosages.
+struct FilterOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Minimum minor allele frequency among the analysed samples.", valueName: "share"))
   var maf = 0.01
@@ -156,6 +178,25 @@ struct TestOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Minimum Hardy-Weinberg p (exact test).", valueName: "p"))
   var hwe = 0.0
 
+  func validate() throws {
+    guard (0...0.5).contains(maf) else { throw ValidationError("--maf must lie between 0 and 0.5.") }
+    guard mac >= 0 else { throw ValidationError("--mac must not be negative.") }
+    guard (0...1).contains(maxMissing) else {
+      throw ValidationError("--max-missing must lie between 0 and 1.")
+    }
+    guard (0...1).contains(hwe) else { throw ValidationError("--hwe must lie between 0 and 1.") }
+  }
+
+  var filter: VariantFilter {
+    VariantFilter(
+      minimumFrequency: maf, minimumCount: mac, maximumMissing: maxMissing, minimumHardyWeinbergP: hwe)
+  }
+}
+
+/// Which variants are tested and how.
+struct TestOptions: ParsableArguments {
+  @OptionGroup var filters: FilterOptions
+
   @Flag(help: "Rank-based inverse normal transform of each phenotype: quantile of (rank - 0.5)/n.")
   var normal = false
 
@@ -168,21 +209,34 @@ struct TestOptions: ParsableArguments {
       valueName: "place"))
   var windowFrom: WindowAnchor?
 
-  func validate() throws {
-    guard (0...0.5).contains(maf) else { throw ValidationError("--maf must lie between 0 and 0.5.") }
-    guard mac >= 0 else { throw ValidationError("--mac must not be negative.") }
-    guard (0...1).contains(maxMissing) else {
-      throw ValidationError("--max-missing must lie between 0 and 1.")
-    }
-    guard (0...1).contains(hwe) else { throw ValidationError("--hwe must lie between 0 and 1.") }
-  }
-
   func scanOptions(_ selection: VariantSelection) -> ScanOptions {
     ScanOptions(
-      selection: selection,
-      filter: VariantFilter(
-        minimumFrequency: maf, minimumCount: mac, maximumMissing: maxMissing, minimumHardyWeinbergP: hwe),
-      transform: normal ? .inverseNormal : .none, alternative: alternative)
+      selection: selection, filter: filters.filter, transform: normal ? .inverseNormal : .none,
+      alternative: alternative)
+  }
+}
+
+/// What a run may use of the machine.
+struct MachineOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Worker threads (default: the cores this process may use).", valueName: "n"))
+  var threads: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Memory the scan may take, e.g. 8G (default: three quarters of the machine's).", valueName: "size"))
+  var memory: MemorySize?
+
+  @Flag(help: "No progress on standard error.")
+  var quiet = false
+
+  func validate() throws {
+    if let threads, !(1...4096).contains(threads) { throw ValidationError("--threads must be at least 1.") }
+  }
+
+  var workers: Int { threads ?? Machine.availableCores() }
+
+  func execution(backend: ScanBackend = .automatic) -> Execution {
+    Execution(workers: workers, memory: memory?.bytes ?? Machine.memory() / 4 * 3, backend: backend)
   }
 }
 
@@ -201,13 +255,7 @@ struct RunOptions: ParsableArguments {
       "Compression of the tables, 0 to 9 (6 is a tenth smaller and half as fast).", valueName: "level"))
   var compressionLevel = 1
 
-  @Option(help: ArgumentHelp("Worker threads (default: the cores this process may use).", valueName: "n"))
-  var threads: Int?
-
-  @Option(
-    help: ArgumentHelp(
-      "Memory the scan may take, e.g. 8G (default: three quarters of the machine's).", valueName: "size"))
-  var memory: MemorySize?
+  @OptionGroup var machine: MachineOptions
 
   @Option(help: ArgumentHelp("How trans screens pairs; results do not depend on it.", valueName: "name"))
   var backend = ScanBackend.automatic
@@ -215,22 +263,22 @@ struct RunOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Seed of everything drawn at random.", valueName: "n"))
   var seed: UInt64 = 20_190_304
 
-  @Flag(help: "No progress on standard error.")
-  var quiet = false
-
   func validate() throws {
-    if let threads, !(1...4096).contains(threads) { throw ValidationError("--threads must be at least 1.") }
     guard (0...9).contains(compressionLevel) else {
       throw ValidationError("--compression-level must lie between 0 and 9.")
     }
-    guard !out.isEmpty, !out.hasSuffix("/") else { throw ValidationError("--out must be a file prefix.") }
+    try Self.validate(prefix: out)
   }
 
-  var workers: Int { threads ?? Machine.availableCores() }
-
-  var execution: Execution {
-    Execution(workers: workers, memory: memory?.bytes ?? Machine.memory() / 4 * 3, backend: backend)
+  static func validate(prefix: String) throws {
+    guard !prefix.isEmpty, !prefix.hasSuffix("/") else {
+      throw ValidationError("--out must be a file prefix.")
+    }
   }
+
+  var workers: Int { machine.workers }
+  var quiet: Bool { machine.quiet }
+  var execution: Execution { machine.execution(backend: backend) }
 
   var compression: TableWriter.Compression { .bgzf(level: compressionLevel) }
 }

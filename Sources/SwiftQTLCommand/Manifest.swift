@@ -161,11 +161,13 @@ struct Manifest: Encodable {
     return out
   }
 
-  func json() throws -> [UInt8] {
+  func json() throws -> [UInt8] { try Self.json(self) }
+
+  static func json(_ manifest: some Encodable) throws -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "Inf", negativeInfinity: "-Inf", nan: "NA")
-    return Array(try encoder.encode(self)) + [0x0A]
+    return Array(try encoder.encode(manifest)) + [0x0A]
   }
 }

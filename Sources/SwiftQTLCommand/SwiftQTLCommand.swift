@@ -26,7 +26,7 @@ struct SwiftQTLCommand: ParsableCommand {
       """,
     version: swiftQTLVersion,
     subcommands: [
-      TransCommand.self, CisCommand.self, ClassifyCommand.self, HeritabilityCommand.self,
+      TransCommand.self, CisCommand.self, ClassifyCommand.self, GrmCommand.self, HeritabilityCommand.self,
       SimulateCommand.self,
     ])
 

@@ -6,7 +6,7 @@ import Testing
   static let commands = [
     [], ["trans"], ["cis"], ["cis", "nominal"], ["cis", "permute"], ["cis", "independent"],
     ["cis", "interaction"],
-    ["classify"], ["heritability"], ["simulate"],
+    ["classify"], ["grm"], ["heritability"], ["simulate"],
   ]
 
   @Test(arguments: commands) func help(_ command: [String]) throws {
@@ -37,7 +37,7 @@ import Testing
         #expect(!needsFiles || result.errors.contains("No such file"), "\(line)\n\(result.errors)")
       }
     }
-    #expect(count == 15)
+    #expect(count == 18)
   }
 
   @Test func version() throws {

@@ -56,7 +56,7 @@ public struct KinshipScan: Sendable {
   ///   variant in common. Whatever the closures throw.
   public func run(
     on genotypes: any GenotypeSource, samples: [Int]? = nil, execution: Execution = Execution(),
-    chromosome: ((String, consuming Kinship) throws -> Void)? = nil,
+    chromosome: ((String, Kinship) throws -> Void)? = nil,
     progress: (Progress) throws -> Void = { _ in }
   ) throws -> (kinship: Kinship, summary: Summary) {
     let samples = samples ?? Array(genotypes.sampleIDs.indices)
@@ -79,7 +79,8 @@ public struct KinshipScan: Sendable {
       while chunks.count < execution.workers, let chunk = try stream.nextChunk() { chunks.append(chunk) }
       guard !chunks.isEmpty else { break }
       let blocks = try parallel(chunks, workers: execution.workers) { [self] chunk in
-        StandardizedBlock(VariantPanel(block: keepingAutosomes(try chunk.decode()), filter: filter), form: form)
+        StandardizedBlock(
+          VariantPanel(block: keepingAutosomes(try chunk.decode()), filter: filter), form: form)
       }
       if chromosome == nil {
         try total.add(blocks.map { ($0, 0..<$0.count) }, workers: execution.workers)
@@ -105,7 +106,8 @@ public struct KinshipScan: Sendable {
       throw StudyError(
         .inconsistent, file: genotypes.path,
         "no variant is left for the relationship matrix: \(summary.droppedVariants) were dropped",
-        remedy: "check the filters and the selection of variants; chromosomes such as X are left out by default")
+        remedy:
+          "check the filters and the selection of variants; chromosomes such as X are left out by default")
     }
     var sums = KinshipSums(sampleCount: 0)
     swap(&sums, &total)
@@ -136,7 +138,9 @@ public struct KinshipScan: Sendable {
     return block.selecting(
       kept,
       dropping: left.map {
-        Drop(.variant, id: block.variants[$0].id, reason: Self.notAutosomal, detail: block.variants[$0].chromosome)
+        Drop(
+          .variant, id: block.variants[$0].id, reason: Self.notAutosomal,
+          detail: block.variants[$0].chromosome)
       })
   }
 
@@ -168,7 +172,8 @@ public struct KinshipScan: Sendable {
   private static func enter(_ name: String, _ summary: inout Summary, _ path: String) throws(StudyError) {
     guard !summary.chromosomes.contains(name) else {
       throw StudyError(
-        .inconsistent, file: path, "chromosome \(name) is in several pieces: matrices by chromosome are made in one pass",
+        .inconsistent, file: path,
+        "chromosome \(name) is in several pieces: matrices by chromosome are made in one pass",
         remedy: "sort the genotypes by chromosome, or leave --by-chromosome out")
     }
     summary.chromosomes.append(name)

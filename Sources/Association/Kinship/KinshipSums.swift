@@ -25,7 +25,8 @@ struct StandardizedBlock: Sendable {
     }
     missing =
       form == .standardized2pq
-      ? (0..<panel.count).map { panel.variants[$0].summary.observed < n ? panel.missingSamples(of: $0) : [] } : []
+      ? (0..<panel.count).map { panel.variants[$0].summary.observed < n ? panel.missingSamples(of: $0) : [] }
+      : []
   }
 }
 
@@ -115,14 +116,16 @@ struct KinshipSums {
   }
 
   private static func addProducts(
-    _ block: StandardizedBlock, _ range: Range<Int>, _ n: Int, _ tile: Tile, to products: UnsafeMutablePointer<Double>
+    _ block: StandardizedBlock, _ range: Range<Int>, _ n: Int, _ tile: Tile,
+    to products: UnsafeMutablePointer<Double>
   ) {
     block.values.withUnsafeBufferPointer { values in
       guard let base = values.baseAddress else { return }
       let z = base + range.lowerBound * n
       let out = products + tile.columns.lowerBound * n + tile.rows.lowerBound
       if tile.rows == tile.columns {
-        BLAS.addSquare(rows: tile.rows.count, inner: range.count, z + tile.rows.lowerBound, n, toLower: out, n)
+        BLAS.addSquare(
+          rows: tile.rows.count, inner: range.count, z + tile.rows.lowerBound, n, toLower: out, n)
       } else {
         BLAS.addProduct(
           rows: tile.rows.count, columns: tile.columns.count, inner: range.count, z + tile.rows.lowerBound, n,

@@ -22,10 +22,13 @@ enum GCTAKinship {
       for (j, value) in row.enumerated() { matrix.storage[i * n + j] = Double(value) }
     }
     matrix.mirrorUpperTriangle()
-    return Kinship(path: path, sampleIDs: ids, matrix: matrix, variantCounts: try counts(countPath, n, idPath))
+    return Kinship(
+      path: path, sampleIDs: ids, matrix: matrix, variantCounts: try counts(countPath, n, idPath))
   }
 
-  private static func counts(_ path: String, _ n: Int, _ idPath: String) throws(StudyError) -> Kinship.VariantCounts {
+  private static func counts(_ path: String, _ n: Int, _ idPath: String) throws(StudyError)
+    -> Kinship.VariantCounts
+  {
     guard LocalFile.exists(path) else { return .uniform(0) }
     let file = try BinaryReader(path: path)
     try checkSize(file, n, idPath)
@@ -47,7 +50,9 @@ enum GCTAKinship {
       remedy: "give the files of one run of GCTA, PLINK or swiftqtl grm")
   }
 
-  static func write(_ kinship: Kinship, prefix: String, to output: OutputTransaction) throws(StudyError) -> [String] {
+  static func write(_ kinship: Kinship, prefix: String, to output: OutputTransaction) throws(StudyError)
+    -> [String]
+  {
     let paths = ["bin", "N.bin", "id"].map { "\(prefix).grm.\($0)" }
     let (matrix, counts) = (
       try output.open(paths[0], compression: .none), try output.open(paths[1], compression: .none)

@@ -46,7 +46,8 @@ public enum KinshipFile {
   /// Writes GCTA's three files; what has no count of variants gets 0.
   ///
   /// - Returns: their paths.
-  public static func writeGCTA(_ kinship: Kinship, prefix: String, to output: OutputTransaction) throws(StudyError)
+  public static func writeGCTA(_ kinship: Kinship, prefix: String, to output: OutputTransaction)
+    throws(StudyError)
     -> [String]
   {
     try GCTAKinship.write(kinship, prefix: prefix, to: output)
@@ -55,7 +56,8 @@ public enum KinshipFile {
   /// Writes `PREFIX.grm.txt` with 17 digits, from which fp64 is read back exactly, and `PREFIX.grm.id`.
   ///
   /// - Returns: their paths.
-  public static func writeText(_ kinship: Kinship, prefix: String, to output: OutputTransaction) throws(StudyError)
+  public static func writeText(_ kinship: Kinship, prefix: String, to output: OutputTransaction)
+    throws(StudyError)
     -> [String]
   {
     try KinshipText.write(kinship, prefix: prefix, to: output)
@@ -81,7 +83,8 @@ enum KinshipIDs {
       }
       let column = idColumn ?? (cells.count > 1 ? 1 : 0)
       guard cells.count > column, !cells[column].isEmpty else {
-        throw reader.malformed("the line has no individual id", remedy: "write family and individual id, e.g. 0 NA12878")
+        throw reader.malformed(
+          "the line has no individual id", remedy: "write family and individual id, e.g. 0 NA12878")
       }
       families.append(column == 0 ? "0" : first)
       individuals.append(cells[column])

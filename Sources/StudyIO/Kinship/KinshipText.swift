@@ -34,7 +34,8 @@ enum KinshipText {
     }
     guard lines.count == n else {
       throw StudyError(
-        .malformed, file: path, line: rows.line, "the matrix is not square: \(n) columns, \(lines.count) rows",
+        .malformed, file: path, line: rows.line,
+        "the matrix is not square: \(n) columns, \(lines.count) rows",
         remedy: "copy or make it again")
     }
     try symmetrize(&matrix, ids, lines, path)
@@ -69,7 +70,9 @@ enum KinshipText {
     }
   }
 
-  static func write(_ kinship: Kinship, prefix: String, to output: OutputTransaction) throws(StudyError) -> [String] {
+  static func write(_ kinship: Kinship, prefix: String, to output: OutputTransaction) throws(StudyError)
+    -> [String]
+  {
     let paths = ["\(prefix).grm.txt", "\(prefix).grm.id"]
     let writer = try output.open(paths[0], compression: .none)
     let n = kinship.sampleCount
@@ -132,7 +135,8 @@ enum KinshipText {
       guard !names.isEmpty else {
         throw StudyError(
           .malformed, file: path, line: firstLine, "the header names no sample",
-          remedy: "separate the cells by tabs or blanks; name the samples in the first line and the first column")
+          remedy:
+            "separate the cells by tabs or blanks; name the samples in the first line and the first column")
       }
       if let twice = firstDuplicate(names) {
         throw StudyError(
@@ -151,9 +155,11 @@ enum KinshipText {
         try check(row)
         try check(cells.first, row)
         var values: [Double] = []
-        for (k, cell) in cells.enumerated() where header == nil || k > 0 {
+        for cell in cells.dropFirst(header == nil ? 0 : 1) {
           var text = cell
-          guard let value = text.withUTF8({ $0.decimal }) else { throw notANumber(cell, column: k) }
+          guard let value = text.withUTF8({ $0.decimal }) else {
+            throw notANumber(cell, column: values.count)
+          }
           values.append(value)
         }
         try check(count: values.count)
