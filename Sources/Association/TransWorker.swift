@@ -221,6 +221,10 @@ final class TransWorker {
     // A reference of its own: the workspace is lent to the loop.
     let block = workspace.block
     out.batch.counts.floatPairs += (panel.count - collinear.count) * plan.traits.count
+    if plan.scan.reportsBest {
+      loaded = nil
+      evaluator.announce(panel.variants.indices.filter { !collinear.contains($0) })
+    }
     for start in stride(from: 0, to: panel.count, by: fullRowVariants) {
       let variants = start..<min(start + fullRowVariants, panel.count)
       float.forEachRow(
@@ -234,7 +238,11 @@ final class TransWorker {
         if self.plan.scan.countsAllP { self.countRow(v, panel, c, centered: length.centered) }
         var found = 0
         if self.plan.scan.reportsBest, self.load(v, panel) {
-          self.setRowFloors(v, c, float.slack(length))
+          if self.plan.traits.mixed == nil {
+            self.setRowFloors(reached: self.reachedByLargest(c, float.slack(length)))
+          } else {
+            self.setRowFloors(reached: self.reachedByLikeliest(v, c, block))
+          }
           found = float.collect(
             variant: v, columns: columns, c, floors: self.rowFloors, block, &w)
         } else {
@@ -356,7 +364,15 @@ final class TransWorker {
   }
 
   /// The share of r* from which a pair of this row could be a hit, the variant's best or its trait's best.
-  private func setRowFloors(_ v: Int, _ c: UnsafePointer<Float>, _ slack: Double) {
+  private func setRowFloors(reached: Double) {
+    let floor = reached.isFinite ? Float(min(1, plan.floors.variantFloor(reached: reached))) : 0
+    for (column, trait) in plan.sieve.float.order.enumerated() {
+      rowFloors[column] = min(floor, bests.floors[Int(trait)])
+    }
+  }
+
+  /// What share of r* the largest product of the loaded variant certainly reaches.
+  private func reachedByLargest(_ c: UnsafePointer<Float>, _ slack: Double) -> Double {
     let length = evaluator.squaredNorm.squareRoot()
     let sign: Int32 =
       switch plan.scan.options.alternative {
@@ -366,11 +382,33 @@ final class TransWorker {
       }
     // ‖M_p g‖ ≤ ‖Mg‖, so this is reached whatever the pattern.
     let largest = Double(sk_largest(c, Int64(plan.traits.count), sign))
-    let reached = max(0, (largest - slack) / length) * (1 - 1e-6)
-    let floor = largest.isFinite ? Float(min(1, plan.floors.variantFloor(reached: reached))) : 0
-    for (column, trait) in plan.sieve.float.order.enumerated() {
-      rowFloors[column] = min(floor, bests.floors[Int(trait)])
+    return max(0, (largest - slack) / length) * (1 - 1e-6)
+  }
+
+  /// The same of a mixed model, where each trait has its own length: of the pair that looks best, computed.
+  private func reachedByLikeliest(
+    _ v: Int, _ c: UnsafePointer<Float>, _ block: ResidualLengths.Block
+  ) -> Double {
+    let sieve = plan.sieve
+    var best: (trait: Int32, ratio: Double) = (0, -1)
+    for (column, trait) in sieve.float.order.enumerated() {
+      let product =
+        switch plan.scan.options.alternative {
+        case .twoSided: abs(Double(c[column]))
+        case .greater: Double(c[column])
+        case .less: -Double(c[column])
+        }
+      let ratio = product / sieve.lengths.lower(v, trait: Int(trait), block) * sieve.lengths.share(Int(trait))
+      if ratio > best.ratio { best = (trait, ratio) }
     }
+    guard best.ratio > 0 else { return 0 }
+    rows.removeAll(keepingCapacity: true)
+    _ = withUnsafePointer(to: best.trait) {
+      evaluator.evaluate(UnsafeBufferPointer(start: $0, count: 1), variant: 0, into: &rows)
+    }
+    guard let row = rows.first else { return 0 }
+    let criticalR = sieve.criticalR[Int(plan.traits.patternOf[Int(best.trait)])]
+    return row.r2.squareRoot() / criticalR * (1 - 1e-6)
   }
 
   private func keepBest(_ tested: TestedVariant, _ batch: inout PairBatch) {

@@ -23,6 +23,7 @@ struct CisNominalCommand: ParsableCommand {
 
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Tests") var test: TestOptions
+  @OptionGroup(title: "Relatedness") var mixed: MixedOptions
   @OptionGroup(title: "Significant pairs") var significance: SignificanceOptions
   @OptionGroup(title: "Effect sizes") var effect: EffectOptions
   @OptionGroup(title: "Output and resources") var resources: RunOptions
@@ -34,13 +35,14 @@ struct CisNominalCommand: ParsableCommand {
   func validate() throws {
     guard window >= 0 else { throw ValidationError("--window must not be negative.") }
     try effect.validate(resources.format, normal: test.normal)
+    if mixed.isMixed { try mixed.refuse([(effect.effectSizes, "--effect-sizes")]) }
   }
 
   func run() throws {
     let progress = Progress(quiet: resources.quiet)
     // The small tables first: what is wrong with them shows at once.
     let genes = try significance.genes()
-    let all = try input.study(phenotypeRegions: true, workers: resources.workers)
+    let all = try input.study(phenotypeRegions: true, workers: resources.workers, mixed: mixed)
     for line in all.alignment + all.genotypes.notes { progress.note(line) }
     let anchor = test.windowFrom ?? .automatic
     let selection = try genes?.select(from: all, anchor: anchor)
@@ -50,7 +52,9 @@ struct CisNominalCommand: ParsableCommand {
     let logLimits = selection?.logLimits
     let scan = CisScan(
       radius: window, anchor: selection?.anchor ?? anchor,
-      options: test.scanOptions(try input.selection(margin: placed.windowMargin(window))))
+      options: test.scanOptions(
+        try input.selection(margin: placed.windowMargin(window)),
+        mixedModel: mixed.modelOptions(resources.execution)))
     let table = ResultTable(
       .cis, resources.format, study.features,
       effects: try effect.columns(of: study, scan.options, workers: resources.workers), logLimits: logLimits)
@@ -64,7 +68,7 @@ struct CisNominalCommand: ParsableCommand {
     let drops = try DropWriter(
       files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
-    let inputs = try Manifest.inputs(input.files(of: study) + significance.files)
+    let inputs = try Manifest.inputs(input.files(of: study) + significance.files + mixed.files)
     try drops.append(study.drops)
     try pairs.append(bytes: table.headerLine())
     // QTLtools' rows carry the number of variants in the window and whether they are its best: known at the end.
@@ -92,6 +96,7 @@ struct CisNominalCommand: ParsableCommand {
       })
     let scanned = progress.elapsed
     progress.finish()
+    let variances = try VarianceTable.write(summary, study, resources, to: files)
     summary.counts.rows = rowCount.withLock(\.self)
     if let spool { try windows.complete(pairs, from: spool, table) }
     try drops.append(summary.drops)
@@ -101,7 +106,7 @@ struct CisNominalCommand: ParsableCommand {
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,
       outputs: [path] + (indexSuffix.map { [path + $0] } ?? [])
-        + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
+        + variances + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
       notes: (selection?.notes ?? []) + notes)
     try manifestFile.append(bytes: manifest.json())

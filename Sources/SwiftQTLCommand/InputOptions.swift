@@ -124,9 +124,10 @@ struct InputOptions: ParsableArguments {
   ///   - phenotypeRegions: whether `--region` also picks the phenotypes.
   ///   - workers: threads that read the phenotypes.
   ///   - interaction: a table of terms that interact with the genotype.
+  ///   - mixed: how samples are related.
   ///   - chromosomeRemedy: what to advise when genotypes and phenotypes share no chromosome; nil when they need not.
   func study(
-    phenotypeRegions: Bool, workers: Int, interaction: String? = nil,
+    phenotypeRegions: Bool, workers: Int, interaction: String? = nil, mixed: MixedOptions? = nil,
     chromosomeRemedy: String? = Self.chromosomeRemedy
   ) throws(StudyError) -> Study {
     let regions = try source.parsedRegions()
@@ -137,6 +138,7 @@ struct InputOptions: ParsableArguments {
       phenotypes, features: wantedGenes, regions: phenotypeRegions ? regions : [], locations: geneLocations,
       workers: workers)
     let sampleIDs = Set(table.sampleIDs)
+    let relatedness = try mixed?.relatedness()
     let covariateTable = try covariates.map { (path) throws(StudyError) in
       try CovariateFile.read(path, sampleIDs: sampleIDs)
     }
@@ -145,7 +147,7 @@ struct InputOptions: ParsableArguments {
     }
     return try Study(
       genotypes: opened, phenotypes: consume table, covariates: covariateTable, interactions: terms,
-      restrictedTo: keep,
+      relatedness: consume relatedness, restrictedTo: keep,
       requiringSharedChromosome: chromosomeRemedy != nil,
       chromosomeRemedy: chromosomeRemedy ?? Self.chromosomeRemedy)
   }
@@ -209,10 +211,10 @@ struct TestOptions: ParsableArguments {
       valueName: "place"))
   var windowFrom: WindowAnchor?
 
-  func scanOptions(_ selection: VariantSelection) -> ScanOptions {
+  func scanOptions(_ selection: VariantSelection, mixedModel: MixedModelOptions = .init()) -> ScanOptions {
     ScanOptions(
       selection: selection, filter: filters.filter, transform: normal ? .inverseNormal : .none,
-      alternative: alternative)
+      alternative: alternative, mixedModel: mixedModel)
   }
 }
 

@@ -130,6 +130,7 @@ struct TransCommand: ParsableCommand {
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Pairs") var pairs: PairOptions
   @OptionGroup(title: "Tests") var test: TestOptions
+  @OptionGroup(title: "Relatedness") var mixed: MixedOptions
   @OptionGroup(title: "Interactions") var interactions: TransInteractionOptions
   @OptionGroup(title: "Effect sizes") var effect: EffectOptions
   @OptionGroup(title: "Output and resources") var resources: RunOptions
@@ -139,6 +140,13 @@ struct TransCommand: ParsableCommand {
       throw ValidationError("--format fastqtl is a cis format; trans knows swiftqtl, tensorqtl and qtltools.")
     }
     try effect.validate(resources.format, normal: test.normal)
+    if mixed.isMixed {
+      try mixed.refuse(
+        [
+          (pairs.permutations != nil, "--permutations"), (pairs.histogram == .full, "--histogram full"),
+          (interactions.interaction != nil, "--interaction"), (effect.effectSizes, "--effect-sizes"),
+        ])
+    }
     if interactions.interaction != nil {
       try pairs.validateForInteractions()
       try interactions.validate(resources, effect)
@@ -168,7 +176,7 @@ private struct TransRun {
     self.command = command
     progress = Progress(quiet: command.resources.quiet)
     study = try command.input.study(
-      phenotypeRegions: false, workers: command.resources.workers,
+      phenotypeRegions: false, workers: command.resources.workers, mixed: command.mixed,
       chromosomeRemedy: command.pairs.chromosomeRemedy)
     for line in study.alignment + study.genotypes.notes { progress.note(line) }
     table = ResultTable(
@@ -198,7 +206,7 @@ private struct TransRun {
       command.pairs.best
       ? try files.open(out + ".trans_best_by_variant.tsv.gz", compression: run.compression) : nil
     let inputs = try Manifest.inputs(
-      command.input.files(of: study) + [command.pairs.excludePairs].compactMap(\.self))
+      command.input.files(of: study) + command.mixed.files + [command.pairs.excludePairs].compactMap(\.self))
     try hits.append(bytes: table.headerLine(adding: spool == nil ? "" : "q"))
     try byVariant?.append(bytes: table.headerLine())
 
@@ -222,13 +230,14 @@ private struct TransRun {
       try permute(TransPermutations(scan, permutations: $0))
     }
     try writeQuantiles(summary)
+    let variances = try VarianceTable.write(summary, study, run, to: files)
 
     let outputs =
       [".trans.tsv.gz", ".drops.tsv.gz", ".manifest.json", ".trans_qq.tsv"]
       + (command.pairs.best ? [".trans_best_by_variant.tsv.gz", ".trans_best_by_phenotype.tsv.gz"] : [])
       + (command.pairs.permutations == nil ? [] : [".trans_permutations.tsv.gz"])
     let manifest = Manifest(
-      study: study, summary: summary, drops: drops.counts, run: run, outputs: outputs.map { out + $0 },
+      study: study, summary: summary, drops: drops.counts, run: run, outputs: outputs.map { out + $0 } + variances,
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
       threshold: threshold, permutations: permuted)
     try manifestFile.append(bytes: manifest.json())
@@ -239,7 +248,9 @@ private struct TransRun {
   private func makeScan(_ threshold: Double) throws -> TransScan {
     TransScan(
       threshold: threshold, exclusion: try command.pairs.exclusion(anchor: command.test.windowFrom ?? .tss),
-      options: command.test.scanOptions(try command.input.selection()), reportsBest: command.pairs.best,
+      options: command.test.scanOptions(
+        try command.input.selection(), mixedModel: command.mixed.modelOptions(command.resources.execution)),
+      reportsBest: command.pairs.best,
       countsAllP: command.pairs.histogram == .full, seed: command.resources.seed)
   }
 

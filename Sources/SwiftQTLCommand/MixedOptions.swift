@@ -1,0 +1,61 @@
+public import ArgumentParser
+public import SwiftQTL
+
+extension MixedModelOptions.Test: ExpressibleByArgument {}
+
+/// Relatedness among the samples: with it a scan fits mixed models.
+struct MixedOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Fit mixed models with this relationship matrix: GCTA's prefix (.grm.bin, .grm.id) or text.",
+      valueName: "file"))
+  var grm: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The same from a decomposition that grm --eigen stored for these samples and covariates.",
+      valueName: "file"))
+  var grmEigen: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "wald: t at the h2 of the model without the variant (REML); score: GEMMA's score test (ML).",
+      valueName: "name"))
+  var lmmTest = MixedModelOptions.Test.wald
+
+  @Option(
+    help: ArgumentHelp(
+      "Most sets of missing samples among phenotypes; each takes a decomposition of its own.",
+      valueName: "n"))
+  var maxPatterns = 10
+
+  func validate() throws {
+    guard grm == nil || grmEigen == nil else {
+      throw ValidationError("--grm and --grm-eigen exclude each other.")
+    }
+    guard isMixed || lmmTest == .wald else { throw ValidationError("--lmm-test needs --grm.") }
+    guard maxPatterns > 0 else { throw ValidationError("--max-patterns must be at least 1.") }
+  }
+
+  /// - Parameter options: whether each was given that knows nothing of mixed models.
+  func refuse(_ options: [(isGiven: Bool, name: String)]) throws {
+    if let name = options.first(where: \.isGiven)?.name {
+      throw ValidationError("\(name) is not for --grm.")
+    }
+  }
+
+  var isMixed: Bool { grm != nil || grmEigen != nil }
+
+  func relatedness() throws(StudyError) -> Relatedness? {
+    if let grm { return .kinship(try KinshipFile.read(grm)) }
+    if let grmEigen { return .decomposition(try SpectralFile.read(grmEigen)) }
+    return nil
+  }
+
+  func modelOptions(_ execution: Execution) -> MixedModelOptions {
+    MixedModelOptions(
+      test: lmmTest, maximumPatterns: maxPatterns, threads: execution.workers, memory: execution.memory)
+  }
+
+  var files: [String] { (grm.map(KinshipFile.files) ?? []) + [grmEigen].compactMap(\.self) }
+}
