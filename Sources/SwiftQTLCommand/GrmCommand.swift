@@ -129,7 +129,7 @@ struct GrmCommand: ParsableCommand {
 
   private func read(_ path: String, _ report: inout GrmReport) throws(StudyError) -> Kinship {
     let wanted = try source.wantedSamples()
-    report.inputs = try Manifest.inputs(KinshipFile.files(path) + source.files)
+    report.inputs = try Manifest.inputs(KinshipFile.files(path) + source.lists)
     let kinship = try KinshipFile.read(path)
     guard let wanted else { return kinship }
     return try kinship.restricted(
@@ -144,7 +144,7 @@ struct GrmCommand: ParsableCommand {
     let selection = try source.selection()
     var samples: [Int]?
     if let wanted { samples = try report.keep(wanted, of: genotypes.sampleIDs, in: genotypes.path) }
-    report.inputs = try Manifest.inputs(genotypes.paths + source.files)
+    report.inputs = try Manifest.inputs(genotypes.paths + source.tables + source.lists)
     let dropPath = out + ".drops.tsv.gz"
     let drops = try DropWriter(files.open(dropPath))
     let scan = KinshipScan(

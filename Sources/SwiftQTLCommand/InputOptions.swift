@@ -89,11 +89,14 @@ struct GenotypeOptions: ParsableArguments {
       minimumInfo: minInfo.map { .init(field: infoField, value: $0) })
   }
 
-  /// Lists and tables, but not the genotypes.
-  var files: [String] {
+  /// What belongs to the genotypes beside their own files.
+  var tables: [String] {
     genotypes.filter { $0.hasPrefix("@") }.map { String($0.dropFirst()) }
-      + [genotypeList, variantLocations, samples, extract].compactMap(\.self)
+      + [genotypeList, variantLocations].compactMap(\.self)
   }
+
+  /// Of samples and variants.
+  var lists: [String] { [samples, extract].compactMap(\.self) }
 }
 
 /// The files of a study and which part of them to use.
@@ -161,7 +164,8 @@ struct InputOptions: ParsableArguments {
 
   /// Every file the run reads, for the manifest; lists of genotype files, too.
   func files(of study: Study) -> [String] {
-    study.genotypes.paths + source.files + [phenotypes, geneLocations, covariates, genes].compactMap(\.self)
+    study.genotypes.paths + source.tables + [phenotypes, geneLocations, covariates].compactMap(\.self)
+      + source.lists + [genes].compactMap(\.self)
   }
 }
 
