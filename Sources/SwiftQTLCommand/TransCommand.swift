@@ -237,7 +237,8 @@ private struct TransRun {
       + (command.pairs.best ? [".trans_best_by_variant.tsv.gz", ".trans_best_by_phenotype.tsv.gz"] : [])
       + (command.pairs.permutations == nil ? [] : [".trans_permutations.tsv.gz"])
     let manifest = Manifest(
-      study: study, summary: summary, drops: drops.counts, run: run, outputs: outputs.map { out + $0 } + variances,
+      study: study, summary: summary, drops: drops.counts, run: run,
+      outputs: outputs.map { out + $0 } + variances,
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
       threshold: threshold, permutations: permuted)
     try manifestFile.append(bytes: manifest.json())

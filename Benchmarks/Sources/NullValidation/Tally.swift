@@ -49,6 +49,15 @@ struct Tally: Sendable {
     a.tests += b.tests
   }
 
+  /// Of every `step`th trait, from `first`.
+  func subset(from first: Int, step: Int) -> Tally {
+    var out = Tally()
+    let kept = stride(from: first, to: tests.count, by: step)
+    out.tests = kept.map { tests[$0] }
+    out.hits = hits.map { hits in kept.map { hits[$0] } }
+    return out
+  }
+
   /// The share of tests with p at most the level, and its standard error by the jackknife over traits (tests of one trait share its
   /// values, so they are not independent of each other; different traits are).
   func rate(_ level: Int) -> (estimate: Double, standardError: Double) {
