@@ -22,6 +22,7 @@ public struct TraitScale: Sendable, Equatable {
   /// - Complexity: that of the preparation of a scan, time and memory; to be called before the scan, not during it.
   public static func all(of study: Study, _ options: ScanOptions, workers: Int) throws -> [TraitScale?] {
     BLAS.useSingleThread()
+    try study.requireUnrelated("effect sizes")
     let traits = try PreparedStudy(study, options, workers: workers).traits
     let scales = try parallel(Array(0..<traits.count), workers: workers) { trait in
       let values = traits.centered(trait, of: study, transform: options.transform)

@@ -102,6 +102,7 @@ public struct TransPermutations: Sendable {
     progress: @escaping @Sendable (Double, Int) -> Void
   ) throws -> ([BestPair?], ScanCounts) {
     BLAS.useSingleThread()
+    try study.requireUnrelated("permutations of a trans scan")
     let (n, copies) = (study.sampleCount, indices.count)
     let orders = indices.map(shuffles.order)
     var values = [Double](repeating: 0, count: n * study.features.count * copies)

@@ -57,6 +57,7 @@ public struct TransScan: Sendable {
     emit: @escaping @Sendable (Rendered) throws -> Void
   ) throws -> ScanSummary {
     BLAS.useSingleThread()
+    if countsAllP { try study.requireUnrelated("histograms of all p") }
     try execution.require(samples: study.sampleCount, traits: study.features.count)
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
     try checkMemory(prepared, execution)

@@ -274,6 +274,36 @@ import Testing
     #expect(refused?.remedy.contains("--max-patterns") == true)
   }
 
+  /// The best pair of each variant and trait is the best of all pairs.
+  @Test(arguments: Alternative.allCases)
+  func bestsAreThoseOfAllPairs(alternative: Alternative) throws {
+    let small = Self.study(samples: 90, variants: 600, traits: 40, seed: 21, missing: .few)
+    var options = ScanOptions.unfiltered
+    options.alternative = alternative
+    let study = try small.study()
+    let all = try TransScan(threshold: 1, exclusion: .none, options: options).hits(in: study).batches.pairs
+    let (batches, summary) = try TransScan(
+      threshold: 1e-4, exclusion: .none, options: options, reportsBest: true
+    ).hits(in: study, workers: 2)
+    for (key, rows) in Dictionary(grouping: all, by: \.key.variant) {
+      let least = rows.map(\.row.logP).min()
+      #expect(batches.bestOfVariants.first { $0.variant == key }?.logP == least)
+    }
+    for (key, rows) in Dictionary(grouping: all, by: \.key.trait) {
+      #expect(summary.bestOfTraits.first { $0.feature == key }?.logP == rows.map(\.row.logP).min())
+    }
+  }
+
+  @Test func whatKnowsLeastSquaresOnlyRefuses() throws {
+    let study = try Self.study(seed: 3).study()
+    #expect(throws: StudyError.self) { try TransScan(countsAllP: true).hits(in: study) }
+    #expect(throws: StudyError.self) { try TraitScale.all(of: study, .unfiltered, workers: 1) }
+    #expect(throws: StudyError.self) {
+      try TransPermutations(TransScan(exclusion: .none, options: .unfiltered), permutations: 20).run(
+        in: study, execution: Execution())
+    }
+  }
+
   /// A decomposition made before gives the rows of one made now, and refuses other covariates.
   @Test func storedDecompositions() throws {
     let small = Self.study(seed: 15)

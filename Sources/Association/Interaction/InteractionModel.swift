@@ -23,6 +23,7 @@ struct InteractionModel: Sendable {
   /// - Throws: ``StudyError``: `inconsistent` when there is no term; `degenerate` when a term is constant or depends on the terms
   ///   before it, or when no degree of freedom is left.
   init(_ study: Study, _ options: ScanOptions, workers: Int) throws(StudyError) {
+    try study.requireUnrelated("interactions")
     let n = study.sampleCount
     let names = study.interactionNames
     let k = names.count

@@ -179,6 +179,16 @@ extension TraitPanel {
   }
 }
 
+extension Study {
+  /// Refuses related samples for what knows least squares only.
+  func requireUnrelated(_ what: String) throws(StudyError) {
+    guard relatedness != nil else { return }
+    throw StudyError(
+      .inconsistent, "\(what) are not made for related samples yet",
+      remedy: "leave the relationship matrix out, and give its principal components as covariates")
+  }
+}
+
 extension SpectralDecomposition {
   /// Whether the covariates taken out are those of `basis` (orthonormal).
   fileprivate func spans(_ basis: Matrix) -> Bool {
