@@ -73,11 +73,19 @@ struct PairEvaluator {
 
   /// Makes e = Mg of variant `k`. False when nothing is left of it: it is collinear with the covariates.
   mutating func load(_ k: Int, of panel: VariantPanel) -> Bool {
+    if rotation != nil {
+      place = rotation?.place(of: k) ?? 0
+      self.panel = panel
+    }
+    return load(total: panel.variants[k].summary.centeredSumOfSquares) { panel.writeCentered(k, to: $0) }
+  }
+
+  /// The same of a vector that `write` gives, whose squares sum to `total`.
+  mutating func load(total: Double, _ write: (UnsafeMutablePointer<Double>) -> Void) -> Bool {
     let n = Int64(traits.sampleCount)
-    let total = panel.variants[k].summary.centeredSumOfSquares
     residual.withUnsafeMutableBufferPointer { e in
       let e = e.baseAddress!
-      panel.writeCentered(k, to: e)
+      write(e)
       // One pass leaves u·‖g−ḡ‖ along Q; ỹ is orthogonal to Q, so that is nothing unless most of g went away.
       residualiser.project(e, width: 1, passes: 1, scratch: &scratch)
       sk_panel_products(e, 1, e, 1, n, &squaredNorm)
@@ -88,10 +96,6 @@ struct PairEvaluator {
     }
     if !(squaredNorm > Self.collinearity * total) { squaredNorm = 0 }
     norm = squaredNorm.squareRoot()
-    if rotation != nil {
-      place = rotation?.place(of: k) ?? 0
-      self.panel = panel
-    }
     return squaredNorm > 0
   }
 

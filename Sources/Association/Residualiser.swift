@@ -10,6 +10,8 @@ public struct Residualiser: Sendable {
   public let sampleCount: Int
   /// Intercept and independent covariates.
   public let rank: Int
+  /// Dimensions that vectors lost beforehand: samples less ``sampleCount``, 0 unless vectors are those of a mixed model.
+  let lostDimensions: Int
   /// Columns tested together beside the covariates: 1, the genotype, unless it interacts with others.
   public let effects: Int
   /// Covariates that depend on the intercept and those before them.
@@ -63,6 +65,7 @@ public struct Residualiser: Sendable {
     self.drops = drops
     droppedColumns = constant + collinear
     sampleCount = n
+    lostDimensions = 0
     rank = orthonormal.rank + 1
     q = [Double](repeating: 1 / Double(n).squareRoot(), count: n) + orthonormal.basis.storage
     guard n > rank + effects else {
@@ -74,8 +77,20 @@ public struct Residualiser: Sendable {
     }
   }
 
+  /// Takes nothing out of vectors of `length` numbers, into which the covariates turned those of `samples`.
+  init(length: Int, samples: Int) {
+    sampleCount = length
+    lostDimensions = samples - length
+    rank = 0
+    effects = 1
+    drops = []
+    droppedColumns = []
+    q = []
+  }
+
   private init(_ other: Residualiser, adding direction: [Double]) {
     sampleCount = other.sampleCount
+    lostDimensions = other.lostDimensions
     rank = other.rank + 1
     effects = other.effects
     drops = other.drops
@@ -143,7 +158,8 @@ public struct Residualiser: Sendable {
     for l in 0..<rank { a[l, l] += 1 }
     guard !missing.isEmpty else {
       return MissingPattern(
-        missing: [], observed: n, rank: rank, effects: effects, inverse: a.storage, smallestEigenvalue: 1)
+        missing: [], observed: n + lostDimensions, rank: rank + lostDimensions, effects: effects,
+        inverse: a.storage, smallestEigenvalue: 1)
     }
     let eigen = SymmetricEigen(of: a)
     // A direction of Q that lives on the missing samples only leaves eigenvalue 0 up to rounding: the rank falls.

@@ -147,6 +147,29 @@ struct TraitPanel: Sendable {
     drops = []
   }
 
+  /// The one trait of a mixed model as least squares sees it: D^(-1/2)U'y at unit length, without covariates.
+  ///
+  /// - Complexity: 2n² flop.
+  init(whitened trait: Int, of base: TraitPanel, _ mixed: MixedTraits, _ residualiser: Residualiser) {
+    let (n, m) = (base.sampleCount, residualiser.sampleCount)
+    guard let spectrum = mixed.spectra[Int(base.patternOf[trait])] else {
+      preconditionFailure("a pattern without traits")
+    }
+    // z = Py/‖Py‖ and U'Py = D⁻¹U'y.
+    var y = spectrum.rotate(Array(base.unit[trait * n..<(trait + 1) * n]))
+    for i in 0..<m { y[i] *= (1 + mixed.heritability[trait] * spectrum.excess[i]).squareRoot() }
+    _ = y.normalize { _ in }
+    sampleCount = m
+    ordinals = [base.ordinals[trait]]
+    unit = y
+    norms = [base.norms[trait] / mixed.ratio[trait]]
+    patternOf = [0]
+    patterns = [residualiser.pattern(missing: [])]
+    sizes = patterns.map { ($0.observed, $0.degreesOfFreedom) }
+    distributions = patterns.map { StudentT(degreesOfFreedom: Double(max(1, $0.degreesOfFreedom))) }
+    drops = []
+  }
+
   private static func patterns(_ missingSets: [[Int32]], _ residualiser: Residualiser, workers: Int)
     -> [MissingPattern]
   {

@@ -10,6 +10,8 @@ struct CisIndependentCommand: ParsableCommand {
 
       Writes OUT.cis_independent.tsv.gz, a row per signal: beta, se, t, df and p are those of its variant given the variants of the gene's other signals, p_forward was reached when it was found. With --all-pairs also OUT.cis_conditional.tsv.gz: every variant of the window given the other signals, for fine-mapping of each signal.
 
+      With --grm or --grm-eigen all regressions are those of mixed models at the h2 that each phenotype has without any variant, as cis nominal fits them; conditioning on variants leaves h2 as it is. OUT.heritability.tsv.gz has it.
+
       EXAMPLE
         swiftqtl cis independent --genotypes chr22.vcf.gz --dosage-field DS \\
           --phenotypes expression.bed.gz --covariates covariates.tsv \\
@@ -18,6 +20,7 @@ struct CisIndependentCommand: ParsableCommand {
 
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Tests") var test: TestOptions
+  @OptionGroup(title: "Relatedness") var mixed: MixedOptions
   @OptionGroup(title: "Output and resources") var resources: RunOptions
 
   @Option(
@@ -48,6 +51,9 @@ struct CisIndependentCommand: ParsableCommand {
     guard window >= 0 else { throw ValidationError("--window must not be negative.") }
     guard fdr > 0, fdr <= 1 else { throw ValidationError("--fdr must be above 0 and at most 1.") }
     if let maxSignals, maxSignals < 1 { throw ValidationError("--max-signals must be at least 1.") }
+    guard mixed.lmmTest == .wald else {
+      throw ValidationError("cis independent has no --lmm-test score: it conditions on variants.")
+    }
     guard resources.format == .swiftqtl else {
       throw ValidationError("cis independent has no other --format than swiftqtl.")
     }
@@ -57,12 +63,15 @@ struct CisIndependentCommand: ParsableCommand {
     let progress = Progress(quiet: resources.quiet)
     // The small tables first: what is wrong with them shows at once.
     let genes = try SignificantGenes(from: significantFrom, fdr: fdr, groups: phenotypeGroups)
-    let study = try genes.grouped(input.study(phenotypeRegions: true, workers: resources.workers))
+    let study = try genes.grouped(
+      input.study(phenotypeRegions: true, workers: resources.workers, mixed: mixed))
     for line in study.alignment + study.genotypes.notes { progress.note(line) }
     let scan = ConditionalScan(
       CisScan(
         radius: window, anchor: test.windowFrom ?? .automatic,
-        options: test.scanOptions(try input.selection(margin: study.windowMargin(window)))),
+        options: test.scanOptions(
+          try input.selection(margin: study.windowMargin(window)),
+          mixedModel: mixed.modelOptions(resources.execution))),
       isGrouped: genes.isGrouped, maximumSignals: maxSignals, reportsAllPairs: allPairs)
 
     let files = OutputTransaction()
@@ -76,7 +85,7 @@ struct CisIndependentCommand: ParsableCommand {
       files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
     let inputs = try Manifest.inputs(
-      input.files(of: study) + [significantFrom, phenotypeGroups].compactMap(\.self))
+      input.files(of: study) + [significantFrom, phenotypeGroups].compactMap(\.self) + mixed.files)
     try drops.append(study.drops)
     let table = SignalTable(study.features, isGrouped: genes.isGrouped)
     try signals.append(bytes: table.headerLine)
@@ -97,13 +106,14 @@ struct CisIndependentCommand: ParsableCommand {
       })
     let scanned = progress.elapsed
     progress.finish()
+    let variances = try VarianceTable.write(summary, study, resources, to: files)
     try drops.append(summary.drops)
     let notes = [genes.note, "\(summary.counts.rows) signals of \(genesWithSignal) genes"]
     for note in summary.notes + notes { progress.note(note) }
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,
       outputs: [path] + (allPairs ? [pairsPath] : [])
-        + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
+        + variances + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
       notes: notes)
     try manifestFile.append(bytes: manifest.json())

@@ -102,7 +102,7 @@ private struct Stepwise {
 }
 
 extension ConditionalScan {
-  fileprivate func genes(in study: Study, _ thresholds: [String: Double], workers: Int = 1) throws
+  func genes(in study: Study, _ thresholds: [String: Double], workers: Int = 1) throws
     -> (genes: [GeneSignals], summary: ScanSummary)
   {
     let genes = Mutex<[GeneSignals]>([])

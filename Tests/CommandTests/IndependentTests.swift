@@ -103,6 +103,45 @@ import Testing
     #expect(try Set(signals.texts("group_id")) == ["A", "gene6"])
   }
 
+  /// With --grm a gene's only signal has the row of a nominal scan with it.
+  @Test func relatedSamples() throws {
+    let ids = study.samples
+    let rows = ids.indices.map { a in
+      ids[a] + ids.indices.map { a == $0 ? "\t1" : a / 4 == $0 / 4 ? "\t0.5" : "\t0" }.joined()
+    }
+    try folder.file(
+      "id\t" + ids.joined(separator: "\t") + "\n" + rows.joined(separator: "\n") + "\n", "k.txt")
+    let related = ["--grm", folder.path("k.txt"), "--max-patterns", "20", "--quiet"]
+    let (out, nominal) = (try Folder(), try Folder())
+    try run(related, in: out).expectSuccess()
+    #expect(
+      try out.contents() == [
+        "r.cis_independent.tsv.gz", "r.drops.tsv.gz", "r.heritability.tsv.gz", "r.manifest.json",
+      ])
+    try Program.run(["cis", "nominal"] + inputs + related + ["--out", nominal.path("r")]).expectSuccess()
+    #expect(
+      try Gzip.text(out.path("r.heritability.tsv.gz")) == Gzip.text(nominal.path("r.heritability.tsv.gz")))
+    let signals = try Table(gzip: out.path("r.cis_independent.tsv.gz"))
+    let all = try Table(gzip: nominal.path("r.cis_nominal.tsv.gz"))
+    func values(_ table: Table) throws -> [[String]: [Double]] {
+      let keys = try ["phenotype_id", "variant_id"].map(table.column)
+      let numbers = try ["beta", "se", "t", "neg_log10_p"].map(table.numbers)
+      return Dictionary(
+        uniqueKeysWithValues: table.rows.indices.map { row in
+          (keys.map { String(table.rows[row][$0]) }, numbers.map { $0[row] })
+        })
+    }
+    let (rowsOfAll, found) = (try values(all), try values(signals))
+    let genes = Dictionary(grouping: found.keys, by: { $0[0] }).values.filter { $0.count == 1 }
+    #expect(!genes.isEmpty)
+    for key in genes.joined() {
+      let (a, b) = (try #require(found[key]), try #require(rowsOfAll[key]))
+      // Two ways to the same statistics, printed with six digits or more.
+      for (a, b) in zip(a, b) { #expect(abs(a - b) <= 2e-5 * abs(b), "\(key)") }
+    }
+    #expect(try out.text("r.manifest.json").contains("k.txt"))
+  }
+
   @Test func refused() throws {
     try folder.file("gene1 A\n", "groups.txt")
     try folder.file("other A\n", "others.txt")
@@ -122,6 +161,8 @@ import Testing
       ("grouped.tsv", ["--phenotype-groups", folder.path("others.txt")], 65, "none of its 1 phenotypes"),
       ("permute.tsv", ["--fdr", "0"], 64, "--fdr"),
       ("permute.tsv", ["--max-signals", "0"], 64, "--max-signals"),
+      ("permute.tsv", ["--grm", "k", "--lmm-test", "score"], 64, "has no --lmm-test score"),
+      ("permute.tsv", ["--grm", "k", "--grm-eigen", "e"], 64, "exclude each other"),
       ("permute.tsv", ["--format", "fastqtl"], 64, "--format"),
     ]
     for (table, options, status, says) in cases {

@@ -67,6 +67,7 @@ struct WindowBlock: Sendable {
   let squaredNorms: [Double]
   /// Where the scan wants integers.
   let coded: CodedVariants?
+  let rotated: RotatedVariants?
   /// Place of each chromosome in the file.
   let chromosomeRanks: [Int]
 }
@@ -120,6 +121,11 @@ struct CisWindow: Sendable {
     block.coded!.codes.withUnsafeBufferPointer {
       body($0.baseAddress! + Int(places[k].variant) * block.panel.sampleCount)
     }
+  }
+
+  /// Of a scan whose blocks are rotated: U'g by a pattern's U.
+  func withRotated<R>(_ k: Int, pattern: Int, _ body: (UnsafePointer<Double>) -> R) -> R {
+    blocks[Int(places[k].block)].rotated!.withVariant(Int(places[k].variant), pattern: pattern, body)
   }
 
   /// ‖Mg‖² over all samples.

@@ -1,5 +1,43 @@
 internal import CScanKernels
 
+/// Traits of a gene that share vectors: all of them, or in a mixed model one, as each has its own h².
+struct GeneRegression {
+  let vectors: WindowVectors
+  let patterns: GenePatterns
+  /// Without a variant.
+  let base: ConditionalModel
+
+  /// Those of a gene.
+  static func all(_ window: CisWindow, _ study: PreparedStudy, _ alternative: Alternative) -> [GeneRegression]
+  {
+    let traits = study.traits
+    guard let mixed = traits.mixed else {
+      let patterns = GenePatterns(window.gene, in: traits)
+      let evaluator = PairEvaluator(
+        traits: traits, residualiser: study.residualiser, alternative: alternative)
+      return [
+        GeneRegression(
+          vectors: WindowVectors(window, sampleCount: traits.sampleCount), patterns: patterns,
+          base: ConditionalModel(evaluator, window.gene.traits, patterns))
+      ]
+    }
+    return window.gene.traits.map { trait in
+      let vectors = WindowVectors(window, trait: trait, of: traits, mixed)
+      let residualiser = Residualiser(
+        length: vectors.length, samples: traits.sizes[Int(traits.patternOf[trait])].observed)
+      let whitened = TraitPanel(whitened: trait, of: traits, mixed, residualiser)
+      let evaluator = PairEvaluator(
+        traits: whitened, residualiser: residualiser, alternative: alternative)
+      return GeneRegression(
+        vectors: vectors, patterns: .complete, base: ConditionalModel(evaluator, [0], .complete))
+    }
+  }
+
+  func model(_ residualiser: Residualiser) -> ConditionalModel {
+    ConditionalModel(base, residualiser: residualiser, patterns)
+  }
+}
+
 /// The regressions of a gene's traits on the covariates and some variants of its window, to which one more variant is added.
 struct ConditionalModel {
   /// The only source of rows: a variant conditioned on is a covariate to it.
@@ -10,9 +48,9 @@ struct ConditionalModel {
   let patterns: [Int]
 
   /// Without a variant.
-  init(_ evaluator: PairEvaluator, _ gene: CisGene, _ patterns: GenePatterns) {
+  init(_ evaluator: PairEvaluator, _ traits: [Int], _ patterns: GenePatterns) {
     self.evaluator = evaluator
-    traits = gene.traits.map(Int32.init)
+    self.traits = traits.map(Int32.init)
     self.patterns = patterns.original
   }
 
@@ -32,12 +70,13 @@ struct ConditionalModel {
   /// Rows of variant `k` with the gene's traits (or one of them) as far as ln p is at most `limit`; none when the variant is
   /// collinear with the model.
   mutating func rows(
-    _ k: Int, of window: CisWindow, feature: Int? = nil, logPLimit limit: Double = .infinity
+    _ k: Int, of vectors: WindowVectors, feature: Int? = nil, logPLimit limit: Double = .infinity
   ) -> [PairRow] {
     var rows: [PairRow] = []
     let wanted = traits.filter { feature == nil || evaluator.traits.ordinals[Int($0)] == feature }
-    let (panel, index) = window.place(k)
-    guard evaluator.load(index, of: panel) else { return [] }
+    guard !wanted.isEmpty, evaluator.load(total: vectors.totals[k], { vectors.write(k, to: $0) }) else {
+      return []
+    }
     _ = wanted.withUnsafeBufferPointer {
       evaluator.evaluate($0, variant: k, logPLimit: limit, into: &rows)
     }
@@ -52,6 +91,15 @@ struct GenePatterns {
   let conditional: [Int]
   /// Of each trait of the gene, into these.
   let ofTrait: [Int]
+
+  /// One trait that misses nothing.
+  static let complete = GenePatterns(original: [0], conditional: [0], ofTrait: [0])
+
+  private init(original: [Int], conditional: [Int], ofTrait: [Int]) {
+    self.original = original
+    self.conditional = conditional
+    self.ofTrait = ofTrait
+  }
 
   init(_ gene: CisGene, in traits: TraitPanel) {
     var original: [Int] = []
@@ -76,70 +124,64 @@ struct GenePatterns {
 /// With v = M g_s/‖M g_s‖ for the variant that joins, g'M⁺y = g'My − (v'g)(v'y) and ‖M⁺g‖² = ‖Mg‖² − (v'g)²; each set of missing
 /// samples has a v of its own. Taking a variant out again adds the products with its v under the model of the others.
 struct WindowProducts {
-  private let window: CisWindow
+  private let vectors: WindowVectors
   private let patterns: GenePatterns
   /// g'My of variant k and trait m at k + count·m, y at unit length before any variant joined.
   private var products: [Double]
   /// ‖Mg‖² of variant k and pattern l at k + count·l.
   private var squares: [Double]
-  /// ‖g − ḡ‖².
-  private let totals: [Double]
   /// Deletion formulas lose up to three digits and the inverse two (``MissingPattern``).
   private var squaresError: [Double]
-  /// n × traits.
+  /// Of each trait.
   private let units: [Double]
-  private let sampleCount: Int
   /// Vectors projected out so far, and the largest ratio of ‖g‖ to what was left of a variant that joined.
   private var steps = 0.0
   private var amplification = 1.0
 
-  /// - Parameter base: of the study's panel.
-  init(_ window: CisWindow, _ patterns: GenePatterns, _ base: inout PairEvaluator) {
-    let n = base.traits.sampleCount
-    self.window = window
-    self.patterns = patterns
-    sampleCount = n
-    totals = (0..<window.count).map { window.variant($0).summary.centeredSumOfSquares }
-    units = window.gene.traits.flatMap { base.traits.unit[$0 * n..<($0 + 1) * n] }
-    products = Self.multiply(window, units, sampleCount: n)
+  /// Without a variant.
+  init(_ regression: GeneRegression) {
+    let (vectors, traits) = (regression.vectors, regression.base.evaluator.traits)
+    let n = vectors.length
+    self.vectors = vectors
+    patterns = regression.patterns
+    units = regression.base.traits.map(Int.init).flatMap { traits.unit[$0 * n..<($0 + 1) * n] }
+    products = Self.multiply(vectors, units)
     squares = []
     squaresError = []
     for pattern in patterns.original {
-      squares += (0..<window.count).map(window.squaredNorm)
+      squares += (0..<vectors.window.count).map(vectors.squaredNorm)
       squaresError.append(pattern == 0 ? 0 : 1e-11)
     }
-    if squaresError.contains(where: { $0 > 0 }) { measureIncompletePatterns(&base) }
+    if squaresError.contains(where: { $0 > 0 }) { measureIncompletePatterns(regression.base.evaluator) }
   }
 
-  private mutating func measureIncompletePatterns(_ base: inout PairEvaluator) {
-    for k in 0..<window.count {
-      let (panel, index) = window.place(k)
-      guard base.load(index, of: panel) else { continue }
+  private mutating func measureIncompletePatterns(_ base: PairEvaluator) {
+    var base = base
+    for k in 0..<vectors.window.count {
+      guard base.load(total: vectors.totals[k], { vectors.write(k, to: $0) }) else { continue }
       for (l, original) in patterns.original.enumerated() where original > 0 {
-        squares[k + window.count * l] = base.squaredNorm(among: base.traits.patterns[original])
+        squares[k + vectors.window.count * l] = base.squaredNorm(among: base.traits.patterns[original])
       }
     }
   }
 
-  /// Vectors (n each) times all variants: vector i and variant k at k + count·i.
+  /// Factors times all variants: factor i and variant k at k + count·i.
   ///
   /// Variants are expanded a few at a time: kernels keep independent sums in flight, and the panel stays in cache.
-  private static func multiply(_ window: CisWindow, _ vectors: [Double], sampleCount n: Int) -> [Double] {
-    let (width, count) = (12, vectors.count / n)
-    var out = [Double](repeating: 0, count: count * window.count)
+  private static func multiply(_ vectors: WindowVectors, _ factors: [Double]) -> [Double] {
+    let (n, variants) = (vectors.length, vectors.window.count)
+    let (width, count) = (12, factors.count / n)
+    var out = [Double](repeating: 0, count: count * variants)
     var panel = [Double](repeating: 0, count: width * n)
     var part = [Double](repeating: 0, count: width * count)
-    for first in stride(from: 0, to: window.count, by: width) {
-      let taken = min(width, window.count - first)
+    for first in stride(from: 0, to: variants, by: width) {
+      let taken = min(width, variants - first)
       panel.withUnsafeMutableBufferPointer { panel in
-        for k in 0..<taken {
-          let (variants, index) = window.place(first + k)
-          variants.writeCentered(index, to: panel.baseAddress! + k * n)
-        }
+        for k in 0..<taken { vectors.write(first + k, to: panel.baseAddress! + k * n) }
       }
-      sk_panel_products(vectors, Int64(count), panel, Int64(taken), Int64(n), &part)
+      sk_panel_products(factors, Int64(count), panel, Int64(taken), Int64(n), &part)
       for i in 0..<count {
-        for k in 0..<taken { out[window.count * i + first + k] = part[taken * i + k] }
+        for k in 0..<taken { out[variants * i + first + k] = part[taken * i + k] }
       }
     }
     return out
@@ -153,10 +195,10 @@ struct WindowProducts {
     var scratch: [Double] = []
     return patterns.original.indices.flatMap { l in
       let pattern = before.pattern(l)
-      var v = window.centered(s)
+      var v = vectors(s)
       let left = v.normalize { before.residualiser.project($0, pattern: pattern, scratch: &scratch) }
       guard after.pattern(l).rank > pattern.rank, left > 0 else {
-        return [Double](repeating: 0, count: sampleCount)
+        return [Double](repeating: 0, count: vectors.length)
       }
       amplification = max(amplification, 1 / left.squareRoot())
       return v
@@ -165,10 +207,10 @@ struct WindowProducts {
 
   /// A variant joined the model.
   mutating func add(_ s: Int, _ before: ConditionalModel, _ after: ConditionalModel) {
-    let vectors = directions(s, before, after)
-    let found = Self.multiply(window, vectors, sampleCount: sampleCount)
+    let added = directions(s, before, after)
+    let found = Self.multiply(vectors, added)
     steps += 1
-    accumulate(found, vectors, first: 0, sign: -1)
+    accumulate(found, added, first: 0, sign: -1)
   }
 
   /// These products for each of the models that lack one of the variants that joined.
@@ -177,19 +219,19 @@ struct WindowProducts {
   mutating func withoutEach(_ variants: [Int], _ others: [ConditionalModel], _ full: ConditionalModel)
     -> [WindowProducts]
   {
-    let vectors = zip(variants, others).flatMap { directions($0, $1, full) }
-    let found = Self.multiply(window, vectors, sampleCount: sampleCount)
+    let removed = zip(variants, others).flatMap { directions($0, $1, full) }
+    let found = Self.multiply(vectors, removed)
     steps += 1
     return variants.indices.map { j in
       var copy = self
-      copy.accumulate(found, vectors, first: j * patterns.original.count, sign: 1)
+      copy.accumulate(found, removed, first: j * patterns.original.count, sign: 1)
       return copy
     }
   }
 
-  /// - Parameter first: of the vectors, one for each pattern.
-  private mutating func accumulate(_ found: [Double], _ vectors: [Double], first: Int, sign: Double) {
-    let (n, count) = (sampleCount, window.count)
+  /// - Parameter first: of the directions, one for each pattern.
+  private mutating func accumulate(_ found: [Double], _ directions: [Double], first: Int, sign: Double) {
+    let (n, count) = (vectors.length, vectors.window.count)
     for l in patterns.original.indices {
       for k in 0..<count {
         let a = found[k + count * (first + l)]
@@ -198,7 +240,7 @@ struct WindowProducts {
     }
     for (m, l) in patterns.ofTrait.enumerated() {
       var vy = 0.0
-      vectors.withUnsafeBufferPointer { v in
+      directions.withUnsafeBufferPointer { v in
         units.withUnsafeBufferPointer { y in
           sk_panel_products(
             v.baseAddress! + n * (first + l), 1, y.baseAddress! + n * m, 1, Int64(n), &vy)
@@ -211,10 +253,10 @@ struct WindowProducts {
   /// Variants that may have the largest |r| (or the largest in the direction of a one-sided test) with some trait, ascending: all
   /// whose upper bound reaches the best lower bound of the trait.
   func candidates(_ alternative: Alternative) -> [Int] {
-    let count = window.count
+    let (count, totals) = (vectors.window.count, vectors.totals)
     // Of a sum of n terms, for every vector, relative to lengths; twice what the kernels promise, for what the vectors
     // themselves carry.
-    let rounding = 4 * (Double(sampleCount) / 8 + 16) * 0x1p-53 * (steps + 2) * amplification
+    let rounding = 4 * (Double(vectors.length) / 8 + 16) * 0x1p-53 * (steps + 2) * amplification
     var isCandidate = [Bool](repeating: false, count: count)
     var upper = [Double](repeating: 0, count: count)
     for (m, l) in patterns.ofTrait.enumerated() {
@@ -245,16 +287,5 @@ struct WindowProducts {
       for k in 0..<count where upper[k] > -.infinity && upper[k] >= best { isCandidate[k] = true }
     }
     return isCandidate.indices.filter { isCandidate[$0] }
-  }
-}
-
-extension CisWindow {
-  /// g − ḡ of variant `k`.
-  func centered(_ k: Int) -> [Double] {
-    let (panel, index) = place(k)
-    return [Double](unsafeUninitializedCapacity: panel.sampleCount) { values, count in
-      count = panel.sampleCount
-      panel.writeCentered(index, to: values.baseAddress!)
-    }
   }
 }

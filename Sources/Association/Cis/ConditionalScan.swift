@@ -16,12 +16,16 @@ public import StudyData
 /// Of a group of phenotypes, the lead is the best pair of a variant with any of them (by ln p), and its variant is conditioned on
 /// for all of them. A signal's row is that of its phenotype.
 ///
+/// Of a study with ``StudyData/Study/relatedness`` every regression is that of a mixed model at the h² its trait has without any
+/// variant: conditioning does not change it. A variant that others explain among a trait's samples adds nothing to that trait.
+///
 /// Model, missing data and accuracy as ``TransScan``: a row equals a regression with the other signals' variants as further
 /// covariates, its ν included, and depends on the gene alone: not on threads, blocks or other genes. Missing genotypes of those
 /// variants are at their means, missing phenotypes leave samples out exactly.
 ///
 /// - Complexity: for each gene with s signals some 2n(2s + 1) flop a variant in the window and phenotype, and
 ///   O(n·(rank + s)) for the few variants near a lead; with all pairs that for every variant and signal.
+///   A mixed model adds 2n² a variant in any window and 8n bytes while a gene needs it, for each pattern of missing phenotypes.
 /// - Source: GTEx Consortium 2020, doi:10.1126/science.aaz1776; Delaneau et al. 2017, doi:10.1038/ncomms15452.
 public struct ConditionalScan: Sendable {
   /// Windows, and which variants are tested and how.
@@ -49,7 +53,7 @@ public struct ConditionalScan: Sendable {
   ///
   /// - Parameter thresholds: ln p by gene (the name of a group, else the phenotype's id); genes without one are not analysed.
   /// - Throws: ``StudyError`` `inconsistent` when no phenotype has a location, no gene a threshold, no window a variant, or
-  ///   variants are not sorted; what readers and the closures throw.
+  ///   variants are not sorted, or a mixed model is to be scored; what preparing it, readers and the closures throw.
   public func run<Rendered: Sendable>(
     in study: Study, thresholds: [String: Double], execution: Execution,
     render: @Sendable (GeneSignals) throws -> Rendered,
@@ -61,6 +65,10 @@ public struct ConditionalScan: Sendable {
       throw StudyError(
         .inconsistent, "no phenotype has a location, so there are no cis windows",
         remedy: "give phenotypes as BED, or their positions in a separate file")
+    }
+    guard study.relatedness == nil || scan.options.mixedModel.test == .wald else {
+      throw StudyError(
+        .inconsistent, "the score test does not condition on variants", remedy: "use the Wald test")
     }
     try execution.require(samples: study.sampleCount, traits: study.features.count)
     let prepared = try PreparedStudy(study, scan.options, workers: execution.workers)
@@ -76,19 +84,17 @@ public struct ConditionalScan: Sendable {
     var summary = ScanSummary(prepared)
     summary.drops += geneDrops
     summary.backend = "fp64"
-    summary.notes = Self.notes(thresholds: thresholds.count, genes: all.count, analysed: genes.count)
+    summary.notes += Self.notes(thresholds: thresholds.count, genes: all.count, analysed: genes.count)
     let (options, maximumSignals, reportsAllPairs) = (scan.options, maximumSignals, reportsAllPairs)
     let windows = WindowScan(
-      study: study, prepared: prepared, genes: genes, options: options, execution: execution)
+      study: study, prepared: prepared, genes: genes, options: options, execution: execution, isRotated: true)
     var counts = ScanCounts()
     let read = try windows.run(
-      scratch: {
-        PairEvaluator(
-          traits: prepared.traits, residualiser: prepared.residualiser, alternative: options.alternative)
-      },
-      work: { evaluator, window throws -> (ScanCounts, Rendered) in
+      scratch: {},
+      work: { _, window throws -> (ScanCounts, Rendered) in
         var search = SignalSearch(
-          window, &evaluator, threshold: thresholds[window.gene.id] ?? -.infinity,
+          window, GeneRegression.all(window, prepared, options.alternative),
+          threshold: thresholds[window.gene.id] ?? -.infinity,
           maximumSignals: maximumSignals ?? .max)
         let signals = search.run(reportsAllPairs: reportsAllPairs)
         var counts = ScanCounts()
@@ -157,9 +163,9 @@ private struct SignalSearch {
   /// ln p.
   private let threshold: Double
   private let maximumSignals: Int
-  private let patterns: GenePatterns
-  private let base: ConditionalModel
-  private var products: WindowProducts
+  private let regressions: [GeneRegression]
+  /// One for each regression, as models are.
+  private var products: [WindowProducts]
 
   /// A variant with the row that found it.
   private struct Lead {
@@ -169,14 +175,12 @@ private struct SignalSearch {
     var forwardLogP: Double
   }
 
-  /// - Parameter evaluator: of the study's panel; its scratch is borrowed.
-  init(_ window: CisWindow, _ evaluator: inout PairEvaluator, threshold: Double, maximumSignals: Int) {
+  init(_ window: CisWindow, _ regressions: [GeneRegression], threshold: Double, maximumSignals: Int) {
     self.window = window
     self.threshold = threshold
     self.maximumSignals = maximumSignals
-    patterns = GenePatterns(window.gene, in: evaluator.traits)
-    products = WindowProducts(window, patterns, &evaluator)
-    base = ConditionalModel(evaluator, window.gene, patterns)
+    self.regressions = regressions
+    products = regressions.map(WindowProducts.init)
   }
 
   mutating func run(reportsAllPairs: Bool) -> GeneSignals {
@@ -184,12 +188,11 @@ private struct SignalSearch {
     var result = GeneSignals(
       id: window.gene.id, isGroup: window.gene.traits.count > 1, variantCount: window.count, variants: [],
       signals: [], pairs: [])
-    for (signal, model) in joint(backward(found, full)) {
+    for (signal, models) in joint(backward(found, full)) {
       result.signals.append(signal)
       guard reportsAllPairs else { continue }
-      var model = model
-      result.pairs.append(
-        (0..<window.count).flatMap { model.rows($0, of: window, feature: signal.row.feature) })
+      var models = models
+      result.pairs.append((0..<window.count).flatMap { statistics($0, signal.row.feature, &models) })
     }
     if reportsAllPairs, !result.signals.isEmpty {
       result.variants = (0..<window.count).map(window.variant)
@@ -200,68 +203,77 @@ private struct SignalSearch {
     return result
   }
 
-  /// The best pair of the window under a model; nil when none reaches the threshold.
-  private func lead(_ model: inout ConditionalModel, _ products: WindowProducts) -> PairRow? {
+  /// The best pair of the window given some variants; nil when none reaches the threshold.
+  private func lead(_ models: inout [ConditionalModel], _ products: [WindowProducts]) -> PairRow? {
     var best: BestPair?
-    for k in products.candidates(model.evaluator.alternative) {
-      for row in model.rows(k, of: window, logPLimit: threshold) {
-        let pair = BestPair(variant: window.variant(k), row: row)
-        if best.map(pair.isBetter) ?? true { best = pair }
+    for j in regressions.indices {
+      for k in products[j].candidates(models[j].evaluator.alternative) {
+        for row in models[j].rows(k, of: regressions[j].vectors, logPLimit: threshold) {
+          let pair = BestPair(variant: window.variant(k), row: row)
+          if best.map(pair.isBetter) ?? true { best = pair }
+        }
       }
     }
     return best?.row
   }
 
-  /// - Returns: variants in order of discovery, and the model with all of them.
-  private mutating func forward() -> (found: [Lead], full: ConditionalModel) {
+  /// The row of variant `k` with a feature, if there is one.
+  private func statistics(_ k: Int, _ feature: Int, _ models: inout [ConditionalModel]) -> [PairRow] {
+    regressions.indices.flatMap { models[$0].rows(k, of: regressions[$0].vectors, feature: feature) }
+  }
+
+  /// - Returns: variants in order of discovery, and the models with all of them.
+  private mutating func forward() -> (found: [Lead], full: [ConditionalModel]) {
     var found: [Lead] = []
-    var model = base
-    while found.count < maximumSignals, let row = lead(&model, products),
-      let residualiser = model.residualiser.adding(window.centered(row.variant))
+    var models = regressions.map(\.base)
+    while found.count < maximumSignals, let row = lead(&models, products),
+      let residualisers = adding(row.variant, to: models.map(\.residualiser))
     {
       found.append(
         Lead(rank: found.count + 1, variant: row.variant, row: row, forwardLogP: row.logP))
-      let next = ConditionalModel(base, residualiser: residualiser, patterns)
-      products.add(row.variant, model, next)
-      model = next
+      let next = zip(regressions, residualisers).map { $0.model($1) }
+      for j in products.indices { products[j].add(row.variant, models[j], next[j]) }
+      models = next
     }
-    return (found, model)
+    return (found, models)
   }
 
-  private mutating func backward(_ found: [Lead], _ full: ConditionalModel) -> [Lead] {
+  private mutating func backward(_ found: [Lead], _ full: [ConditionalModel]) -> [Lead] {
     // Nothing to condition on: the scan would be that of the first step.
     guard found.count > 1 else { return found }
     let others = found.indices.compactMap { j in
-      model(given: found.indices.filter { $0 != j }.map { found[$0].variant })
+      models(given: found.indices.filter { $0 != j }.map { found[$0].variant })
     }
     // A subset of variants that joined one by one: only on the edge of the tolerance is one collinear with others.
     guard others.count == found.count else { return found }
-    let without = products.withoutEach(found.map(\.variant), others, full)
+    let without = products.indices.map { i in
+      products[i].withoutEach(found.map(\.variant), others.map { $0[i] }, full[i])
+    }
     return found.indices.compactMap { j in
-      var model = others[j]
-      guard let row = lead(&model, without[j]) else { return nil }
+      var models = others[j]
+      guard let row = lead(&models, without.map { $0[j] }) else { return nil }
       var lead = found[j]
       (lead.variant, lead.row) = (row.variant, row)
       return lead
     }
   }
 
-  /// Each lead's row given all others, with the model of those; leads that are collinear with earlier ones are left out.
-  private func joint(_ leads: [Lead]) -> [(GeneSignals.Signal, ConditionalModel)] {
+  /// Each lead's row given all others, with the models of those; leads that are collinear with earlier ones are left out.
+  private func joint(_ leads: [Lead]) -> [(GeneSignals.Signal, [ConditionalModel])] {
     var leads = leads
-    var residualiser = base.residualiser
+    var residualisers = regressions.map(\.base.residualiser)
     leads.removeAll { lead in
-      guard let next = residualiser.adding(window.centered(lead.variant)) else { return true }
-      residualiser = next
+      guard let next = adding(lead.variant, to: residualisers) else { return true }
+      residualisers = next
       return false
     }
     while true {
-      let rows = leads.indices.map { j -> (GeneSignals.Signal, ConditionalModel)? in
+      let rows = leads.indices.map { j -> (GeneSignals.Signal, [ConditionalModel])? in
         let lead = leads[j]
-        guard var model = model(given: leads.indices.filter { $0 != j }.map { leads[$0].variant }),
-          let row = model.rows(lead.variant, of: window, feature: lead.row.feature).first
+        guard var models = self.models(given: leads.indices.filter { $0 != j }.map { leads[$0].variant }),
+          let row = statistics(lead.variant, lead.row.feature, &models).first
         else { return nil }
-        return (GeneSignals.Signal(rank: lead.rank, row: row, forwardLogP: lead.forwardLogP), model)
+        return (GeneSignals.Signal(rank: lead.rank, row: row, forwardLogP: lead.forwardLogP), models)
       }
       // The others may leave nothing of a phenotype, or of a variant on the edge of the tolerance.
       guard let last = rows.lastIndex(where: { $0 == nil }) else { return rows.compactMap(\.self) }
@@ -270,13 +282,20 @@ private struct SignalSearch {
   }
 
   /// Nil when one of the variants is collinear with those before it.
-  private func model(given variants: [Int]) -> ConditionalModel? {
-    guard !variants.isEmpty else { return base }
-    var residualiser = base.residualiser
+  private func models(given variants: [Int]) -> [ConditionalModel]? {
+    guard !variants.isEmpty else { return regressions.map(\.base) }
+    var residualisers = regressions.map(\.base.residualiser)
     for k in variants {
-      guard let next = residualiser.adding(window.centered(k)) else { return nil }
-      residualiser = next
+      guard let next = adding(k, to: residualisers) else { return nil }
+      residualisers = next
     }
-    return ConditionalModel(base, residualiser: residualiser, patterns)
+    return zip(regressions, residualisers).map { $0.model($1) }
+  }
+
+  /// Nil when variant `k` is collinear with what is taken out in all regressions; where it is in some, it adds nothing to those.
+  private func adding(_ k: Int, to residualisers: [Residualiser]) -> [Residualiser]? {
+    let next = zip(regressions, residualisers).map { $1.adding($0.vectors(k)) }
+    guard next.contains(where: { $0 != nil }) else { return nil }
+    return zip(next, residualisers).map { $0 ?? $1 }
   }
 }

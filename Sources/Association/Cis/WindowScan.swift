@@ -14,6 +14,8 @@ struct WindowScan {
   let execution: Execution
   /// What variants are to be coded for, if at all.
   var codes: InstructionSet?
+  /// Whether variants are to be rotated for the genes' mixed models.
+  var isRotated = false
 
   /// - Parameters:
   ///   - drop: gets the variants that are left out, in file order.
@@ -34,12 +36,13 @@ struct WindowScan {
     var front = WindowFront(path: study.genotypes.path, genes: genes)
     var counts = ScanCounts()
     var atEnd = false
+    let rotation = isRotated ? prepared.traits.mixed.map { BlockRotation($0, prepared.traits, genes) } : nil
     while !atEnd {
       var chunks: [any GenotypeChunk] = []
       while chunks.count < 2 * execution.workers, let chunk = try stream.nextChunk() { chunks.append(chunk) }
       atEnd = chunks.count < 2 * execution.workers
-      for (panel, squaredNorms, coded) in try decode(chunks) {
-        try drop(panel.drops + front.append(panel, squaredNorms, coded))
+      for (panel, squaredNorms, coded, rotated) in try decode(chunks, rotation) {
+        try drop(panel.drops + front.append(panel, squaredNorms, coded, rotated))
         counts.variants += squaredNorms.count { $0 > 0 }
         counts.droppedVariants += panel.drops.count + squaredNorms.count { $0 == 0 }
       }
@@ -54,7 +57,9 @@ struct WindowScan {
   }
 
   /// Decodes, filters and measures blocks, one to a worker.
-  private func decode(_ chunks: [any GenotypeChunk]) throws -> [(VariantPanel, [Double], CodedVariants?)] {
+  private func decode(_ chunks: [any GenotypeChunk], _ rotation: BlockRotation?) throws
+    -> [(VariantPanel, [Double], CodedVariants?, RotatedVariants?)]
+  {
     var evaluators = (0..<execution.workers).map { _ in
       PairEvaluator(
         traits: prepared.traits, residualiser: prepared.residualiser, alternative: options.alternative)
@@ -66,7 +71,7 @@ struct WindowScan {
         evaluator.load(v, of: panel) ? evaluator.squaredNorm : 0
       }
       let coded = codes.map { CodedVariants(panel, squaredNorms: squaredNorms, instructions: $0) }
-      return (panel, squaredNorms, coded)
+      return (panel, squaredNorms, coded, rotation?.rotated(panel))
     }
   }
 }
@@ -92,7 +97,7 @@ private struct WindowFront {
 
   /// - Returns: variants in the span of the covariates.
   mutating func append(
-    _ panel: VariantPanel, _ squaredNorms: [Double], _ coded: CodedVariants?
+    _ panel: VariantPanel, _ squaredNorms: [Double], _ coded: CodedVariants?, _ rotated: RotatedVariants?
   ) throws(StudyError) -> [Drop] {
     var ranks: [Int] = []
     var drops: [Drop] = []
@@ -102,7 +107,9 @@ private struct WindowFront {
       }
       ranks.append(try advance(to: tested.variant))
     }
-    live.append(WindowBlock(panel: panel, squaredNorms: squaredNorms, coded: coded, chromosomeRanks: ranks))
+    live.append(
+      WindowBlock(
+        panel: panel, squaredNorms: squaredNorms, coded: coded, rotated: rotated, chromosomeRanks: ranks))
     return drops
   }
 
