@@ -264,6 +264,12 @@ struct PairEvaluator {
 
   // MARK: mixed model
 
+  /// What g'z of the loaded variant is compared by: ρ·√(g'Pg) at the trait's h; 0 where the pair cannot be tested.
+  mutating func mixedLength(_ trait: Int) -> Double {
+    let squared = mixedSquaredLength(trait)
+    return squared > Self.collinearity * squaredNorm ? squared.squareRoot() : 0
+  }
+
   /// ρ²·g'Pg of the loaded variant at the trait's h: r = g'z over its root.
   private mutating func mixedSquaredLength(_ trait: Int) -> Double {
     guard let mixed = traits.mixed, let panel else { preconditionFailure("no variant is loaded") }

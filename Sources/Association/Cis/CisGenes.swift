@@ -65,6 +65,9 @@ struct WindowBlock: Sendable {
   let panel: VariantPanel
   /// ‖Mg‖² of each variant of the panel over all samples; 0 for those in the span of the covariates.
   let squaredNorms: [Double]
+  /// In a mixed model, by trait that has the block in its window: ρ·√(g'Pg) of each variant of the panel; 0 for those outside of the
+  /// window and those that cannot be tested.
+  let mixedLengths: [Int32: [Double]]
   /// Where the scan wants integers.
   let coded: CodedVariants?
   /// Place of each chromosome in the file.
@@ -121,6 +124,14 @@ struct CisWindow: Sendable {
       body($0.baseAddress! + Int(places[k].variant) * block.panel.sampleCount)
     }
   }
+
+  /// ρ·√(g'Pg) of variant `k` for a trait of the gene, in a mixed model.
+  func mixedLength(_ k: Int, trait: Int) -> Double {
+    blocks[Int(places[k].block)].mixedLengths[Int32(trait)]![Int(places[k].variant)]
+  }
+
+  /// Whether two variants are of one panel.
+  func sharesPanel(_ k: Int, _ l: Int) -> Bool { places[k].block == places[l].block }
 
   /// ‖Mg‖² over all samples.
   func squaredNorm(_ k: Int) -> Double { blocks[Int(places[k].block)].squaredNorms[Int(places[k].variant)] }

@@ -46,6 +46,20 @@ struct CisWindows: Sendable {
       longest = max(longest, entry.high - entry.low)
       entries[Chromosome.normalized(feature.chromosome), default: []].append(entry)
     }
+    self.init(entries, longest: longest)
+  }
+
+  /// Windows of genes; `collect` returns their indices.
+  init(_ genes: [CisGene]) {
+    let entries = genes.enumerated().map { (index, gene) in
+      (gene.chromosome, Entry(low: gene.low, high: gene.high, trait: Int32(index)))
+    }
+    self.init(
+      Dictionary(grouping: entries, by: \.0).mapValues { $0.map(\.1) },
+      longest: entries.lazy.map { $0.1.high - $0.1.low }.max() ?? 0)
+  }
+
+  private init(_ entries: [String: [Entry]], longest: Int) {
     self.entries = entries.mapValues { $0.sorted { ($0.low, $0.trait) < ($1.low, $1.trait) } }
     self.longest = longest
   }

@@ -31,6 +31,7 @@ struct WindowScan {
       GenotypeRequest(
         samples: study.genotypeSamples, selection: options.selection, blockSize: Execution.blockSize))
     var scratches = (0..<execution.workers).map { _ in scratch() }
+    let nearby = CisWindows(genes)
     var front = WindowFront(path: study.genotypes.path, genes: genes)
     var counts = ScanCounts()
     var atEnd = false
@@ -38,10 +39,10 @@ struct WindowScan {
       var chunks: [any GenotypeChunk] = []
       while chunks.count < 2 * execution.workers, let chunk = try stream.nextChunk() { chunks.append(chunk) }
       atEnd = chunks.count < 2 * execution.workers
-      for (panel, squaredNorms, coded) in try decode(chunks) {
-        try drop(panel.drops + front.append(panel, squaredNorms, coded))
-        counts.variants += squaredNorms.count { $0 > 0 }
-        counts.droppedVariants += panel.drops.count + squaredNorms.count { $0 == 0 }
+      for block in try decode(chunks, nearby) {
+        try drop(block.panel.drops + front.append(block))
+        counts.variants += block.squaredNorms.count { $0 > 0 }
+        counts.droppedVariants += block.panel.drops.count + block.squaredNorms.count { $0 == 0 }
       }
       let ready = front.ready(atEnd: atEnd, atLeast: 16 * execution.workers)
       for output in try parallel(ready, &scratches, work) {
@@ -54,21 +55,47 @@ struct WindowScan {
   }
 
   /// Decodes, filters and measures blocks, one to a worker.
-  private func decode(_ chunks: [any GenotypeChunk]) throws -> [(VariantPanel, [Double], CodedVariants?)] {
+  ///
+  /// - Parameter nearby: windows of the genes.
+  private func decode(_ chunks: [any GenotypeChunk], _ nearby: CisWindows) throws -> [MeasuredBlock] {
     var evaluators = (0..<execution.workers).map { _ in
       PairEvaluator(
         traits: prepared.traits, residualiser: prepared.residualiser, alternative: options.alternative)
     }
-    let (filter, codes) = (options.filter, codes)
+    let (filter, codes, genes, isMixed) = (options.filter, codes, genes, prepared.traits.mixed != nil)
     return try parallel(chunks, &evaluators) { evaluator, chunk in
       let panel = VariantPanel(block: try chunk.decode(), filter: filter)
-      let squaredNorms = panel.variants.indices.map { v in
-        evaluator.load(v, of: panel) ? evaluator.squaredNorm : 0
+      // Only groups of variants with one near a gene are rotated.
+      evaluator.announce(Array(panel.variants.indices))
+      var mixedLengths: [Int32: [Double]] = [:]
+      var chromosome = ChromosomeCache()
+      var near: [Int32] = []
+      let squaredNorms = panel.variants.indices.map { v -> Double in
+        guard evaluator.load(v, of: panel) else { return 0 }
+        if isMixed {
+          let variant = panel.variants[v].variant
+          nearby.collect(
+            normalizedChromosome: chromosome(variant.chromosome), position: variant.position, into: &near)
+          for trait in near.lazy.flatMap({ genes[Int($0)].traits }) {
+            mixedLengths[Int32(trait), default: [Double](repeating: 0, count: panel.count)][v] =
+              evaluator.mixedLength(trait)
+          }
+        }
+        return evaluator.squaredNorm
       }
       let coded = codes.map { CodedVariants(panel, squaredNorms: squaredNorms, instructions: $0) }
-      return (panel, squaredNorms, coded)
+      return MeasuredBlock(
+        panel: panel, squaredNorms: squaredNorms, mixedLengths: mixedLengths, coded: coded)
     }
   }
+}
+
+/// What a worker makes of a block; see ``WindowBlock``.
+private struct MeasuredBlock: Sendable {
+  let panel: VariantPanel
+  let squaredNorms: [Double]
+  let mixedLengths: [Int32: [Double]]
+  let coded: CodedVariants?
 }
 
 /// Blocks of variants that have been read and are still needed, and the genes that wait for more.
@@ -91,18 +118,19 @@ private struct WindowFront {
   }
 
   /// - Returns: variants in the span of the covariates.
-  mutating func append(
-    _ panel: VariantPanel, _ squaredNorms: [Double], _ coded: CodedVariants?
-  ) throws(StudyError) -> [Drop] {
+  mutating func append(_ block: MeasuredBlock) throws(StudyError) -> [Drop] {
     var ranks: [Int] = []
     var drops: [Drop] = []
-    for (v, tested) in panel.variants.enumerated() {
-      if squaredNorms[v] == 0 {
+    for (v, tested) in block.panel.variants.enumerated() {
+      if block.squaredNorms[v] == 0 {
         drops.append(Drop(.variant, id: tested.variant.id, reason: "collinear with the covariates"))
       }
       ranks.append(try advance(to: tested.variant))
     }
-    live.append(WindowBlock(panel: panel, squaredNorms: squaredNorms, coded: coded, chromosomeRanks: ranks))
+    live.append(
+      WindowBlock(
+        panel: block.panel, squaredNorms: block.squaredNorms, mixedLengths: block.mixedLengths,
+        coded: block.coded, chromosomeRanks: ranks))
     return drops
   }
 
