@@ -105,11 +105,12 @@ import Testing
   @Test func mixedModels() throws {
     let (out, nominal, refused) = (try Folder(), try Folder(), try Folder())
     let n = study.samples.count
-    let rows = (0..<n).map { a in
-      study.samples[a] + "\t"
-        + (0..<n).map { a == $0 ? "1" : a / 3 == $0 / 3 ? "0.5" : "0" }.joined(separator: "\t") + "\n"
+    func kinship(_ a: Int, _ b: Int) -> String { a == b ? "1" : a / 3 == b / 3 ? "0.5" : "0" }
+    let rows = (0..<n).map { (a: Int) -> String in
+      let cells: [String] = [study.samples[a]] + (0..<n).map { kinship(a, $0) }
+      return cells.joined(separator: "\t") + "\n"
     }
-    try folder.file("id\t" + study.samples.joined(separator: "\t") + "\n" + rows.joined(), "k.txt")
+    try folder.file("id\t\(study.samples.joined(separator: "\t"))\n\(rows.joined())", "k.txt")
     let grm = ["--grm", folder.path("k.txt")]
     try run(grm, in: out).expectSuccess()
     #expect(
