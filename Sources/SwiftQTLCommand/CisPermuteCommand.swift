@@ -9,6 +9,8 @@ struct CisPermuteCommand: ParsableCommand {
     discussion: """
       Writes OUT.cis_permute.tsv.gz, a row for each gene along the genome. Genotypes must be sorted by position.
 
+      With --grm, permutations of whitened residuals at the gene's h2: those of the mixed model without a variant, made independent and of one variance. OUT.heritability.tsv.gz has the h2.
+
       EXAMPLES
         swiftqtl cis permute --genotypes chr1-22 --phenotypes expression.bed.gz \\
           --covariates covariates.tsv --out study
@@ -19,6 +21,7 @@ struct CisPermuteCommand: ParsableCommand {
 
   @OptionGroup(title: "Input") var input: InputOptions
   @OptionGroup(title: "Tests") var test: TestOptions
+  @OptionGroup(title: "Relatedness") var mixed: MixedOptions
   @OptionGroup(title: "Permutations") var permutation: PermutationOptions
   @OptionGroup(title: "Effect sizes") var effect: EffectOptions
   @OptionGroup(title: "Output and resources") var resources: RunOptions
@@ -30,18 +33,22 @@ struct CisPermuteCommand: ParsableCommand {
   func validate() throws {
     guard window >= 0 else { throw ValidationError("--window must not be negative.") }
     try effect.validate(resources.format, normal: test.normal)
+    if mixed.isMixed { try mixed.refuse([(effect.effectSizes, "--effect-sizes")]) }
+    try mixed.refuseScoreTest()
   }
 
   func run() throws {
     let progress = Progress(quiet: resources.quiet)
-    var study = try input.study(phenotypeRegions: true, workers: resources.workers)
+    var study = try input.study(phenotypeRegions: true, workers: resources.workers, mixed: mixed)
     for line in study.alignment + study.genotypes.notes { progress.note(line) }
     if let path = permutation.phenotypeGroups {
       study = try PhenotypeGroups.apply(PhenotypeGroups.read(path), of: path, to: study)
     }
     let scan = CisScan(
       radius: window, anchor: test.windowFrom ?? .automatic,
-      options: test.scanOptions(try input.selection(margin: study.windowMargin(window))))
+      options: test.scanOptions(
+        try input.selection(margin: study.windowMargin(window)),
+        mixedModel: mixed.modelOptions(resources.execution)))
     let isGrouped = permutation.phenotypeGroups != nil
     let effects = try effect.columns(of: study, scan.options, workers: resources.workers)
     let permutations = CisPermutations(
@@ -56,7 +63,7 @@ struct CisPermuteCommand: ParsableCommand {
       files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
     let inputs = try Manifest.inputs(
-      input.files(of: study) + [permutation.phenotypeGroups].compactMap(\.self))
+      input.files(of: study) + [permutation.phenotypeGroups].compactMap(\.self) + mixed.files)
     try drops.append(study.drops)
 
     let started = progress.elapsed
@@ -65,6 +72,7 @@ struct CisPermuteCommand: ParsableCommand {
       progress: { share, tests in progress.advance(tests: tests, rows: 1, fraction: share) })
     let scanned = progress.elapsed
     progress.finish()
+    let variances = try VarianceTable.write(summary, study, resources, to: files)
     try drops.append(summary.drops)
     let significance = GeneSignificance(of: genes, fdr: permutation.fdr, method: permutation.method)
     let rows = GeneRows(
@@ -85,7 +93,7 @@ struct CisPermuteCommand: ParsableCommand {
     for note in summary.notes + report.notes { progress.note(note) }
     var manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,
-      outputs: [path, resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
+      outputs: [path] + variances + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
       notes: report.notes)
     manifest.genes = report

@@ -37,6 +37,10 @@ struct MixedOptions: ParsableArguments {
     guard maxPatterns > 0 else { throw ValidationError("--max-patterns must be at least 1.") }
   }
 
+  func refuseScoreTest() throws {
+    guard lmmTest == .wald else { throw ValidationError("--lmm-test score is not for permutations.") }
+  }
+
   /// - Parameter options: whether each was given that knows nothing of mixed models.
   func refuse(_ options: [(isGiven: Bool, name: String)]) throws {
     if let name = options.first(where: \.isGiven)?.name {

@@ -101,6 +101,52 @@ import Testing
     #expect(try table.texts("group_id").count { $0 == "cluster" } <= 1)
   }
 
+  /// With relatedness the lead is the best row of `cis nominal --grm`, as text, whatever the threads.
+  @Test func mixedModels() throws {
+    let (out, nominal, refused) = (try Folder(), try Folder(), try Folder())
+    let n = study.samples.count
+    func kinship(_ a: Int, _ b: Int) -> String { a == b ? "1" : a / 3 == b / 3 ? "0.5" : "0" }
+    let rows = (0..<n).map { (a: Int) -> String in
+      let cells: [String] = [study.samples[a]] + (0..<n).map { kinship(a, $0) }
+      return cells.joined(separator: "\t") + "\n"
+    }
+    try folder.file("id\t\(study.samples.joined(separator: "\t"))\n\(rows.joined())", "k.txt")
+    let grm = ["--grm", folder.path("k.txt")]
+    try run(grm, in: out).expectSuccess()
+    #expect(
+      try out.contents() == [
+        "r.cis_permute.tsv.gz", "r.drops.tsv.gz", "r.heritability.tsv.gz", "r.manifest.json",
+      ])
+    try Program.run(["cis", "nominal"] + inputs + grm + ["--quiet", "--out", nominal.path("r")])
+      .expectSuccess()
+    #expect(
+      try Gzip.text(out.path("r.heritability.tsv.gz")) == Gzip.text(nominal.path("r.heritability.tsv.gz")))
+    let genes = try Table(gzip: out.path("r.cis_permute.tsv.gz"))
+    let pairs = try Table(gzip: nominal.path("r.cis_nominal.tsv.gz"))
+    let byPair = try pairs.byPair()
+    let shared = ["beta", "se", "t", "df", "neg_log10_p", "p", "r2", "n"]
+    let (ours, theirs) = (try shared.map(genes.column), try shared.map(pairs.column))
+    let (variant, gene) = (try genes.column("variant_id"), try genes.column("phenotype_id"))
+    #expect(genes.rows.count > 5)
+    for row in genes.rows {
+      let pair = try #require(byPair["\(row[variant]) \(row[gene])"])
+      #expect(ours.map { row[$0] } == theirs.map { pair[$0] })
+    }
+    let plain = try Folder()
+    try run([], in: plain).expectSuccess()
+    #expect(
+      try Table(gzip: plain.path("r.cis_permute.tsv.gz")).texts("pval_beta") != genes.texts("pval_beta"))
+    let threads = try Folder()
+    try run(grm + ["--threads", "3"], in: threads).expectSuccess()
+    #expect(
+      try Gzip.text(threads.path("r.cis_permute.tsv.gz")) == Gzip.text(out.path("r.cis_permute.tsv.gz")))
+    for options in [["--effect-sizes"], ["--lmm-test", "score"]] {
+      let result = try run(grm + options, in: refused)
+      #expect(result.status == 64 && result.errors.contains(options[0]), "\(result.errors)")
+    }
+    #expect(try refused.contents().isEmpty)
+  }
+
   @Test func badOptions() throws {
     let out = try Folder()
     for options in [

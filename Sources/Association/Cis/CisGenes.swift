@@ -67,6 +67,7 @@ struct WindowBlock: Sendable {
   let squaredNorms: [Double]
   /// Where the scan wants integers.
   let coded: CodedVariants?
+  /// In a mixed model.
   let rotated: RotatedVariants?
   /// Place of each chromosome in the file.
   let chromosomeRanks: [Int]
@@ -123,7 +124,10 @@ struct CisWindow: Sendable {
     }
   }
 
-  /// Of a scan whose blocks are rotated: U'g by a pattern's U.
+  /// Whether two variants are of one panel.
+  func sharesPanel(_ k: Int, _ l: Int) -> Bool { places[k].block == places[l].block }
+
+  /// In a mixed model: U'g by a pattern's U.
   func withRotated<R>(_ k: Int, pattern: Int, _ body: (UnsafePointer<Double>) -> R) -> R {
     blocks[Int(places[k].block)].rotated!.withVariant(Int(places[k].variant), pattern: pattern, body)
   }

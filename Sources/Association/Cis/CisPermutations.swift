@@ -13,9 +13,16 @@ internal import Synchronization
 /// on the seed and on the analysed samples alone, so a gene's row does not depend on the other genes. A group's statistic is that of
 /// its most significant phenotype and variant, for the group itself as for its copies.
 ///
+/// Of a study with ``Study/relatedness`` what is permuted are the residuals of the mixed model without a variant, whitened at the
+/// phenotype's own h²: e = D^(−½)U'y, independent and of one variance under the null, m = observed samples − rank of them. h² is that
+/// of the phenotype for its copies too. Their order is that in which the first m samples appear in that of all. Eigenvectors of
+/// repeated eigenvalues (families) are not unique, so copies, not their distribution, depend on the decomposition: above 2,048
+/// samples on the number of threads that made it, unless it is a stored one.
+///
 /// - Missing: as in ``CisScan``; a copy is missing where the trait is.
 /// - Complexity: 2n integer operations a variant and copy (see `sieve`), O(n·rank) fp64 a copy and gene; genes are shared out to the
-///   workers. Memory: 4n bytes a copy.
+///   workers. Memory: 4n bytes a copy. A mixed model takes 2n² flop a copy, gene and phenotype, and 2n² a variant; 8n² bytes for each
+///   pattern of missing phenotypes, and 8n bytes for each variant that a gene waits for.
 /// - Source: Ongen et al. 2016, doi:10.1093/bioinformatics/btv722.
 public struct CisPermutations: Sendable {
   /// How many copies a gene gets.
@@ -50,8 +57,8 @@ public struct CisPermutations: Sendable {
 
   /// - Parameter progress: called with the share of the input read and the pairs × copies newly decided, in order.
   /// - Returns: results in the order of the genes along the genome, as the variants' file has it.
-  /// - Throws: ``StudyError`` `inconsistent` when no phenotype has a location, variants are not sorted, or no variant lies in a
-  ///   window; what readers throw.
+  /// - Throws: ``StudyError`` `inconsistent` when no phenotype has a location, variants are not sorted, no variant lies in a
+  ///   window, or the score test of mixed models is asked for; what readers throw.
   public func run(
     in study: Study, execution: Execution, drop: ([Drop]) throws -> Void = { _ in },
     progress: (Double, Int) -> Void = { _, _ in }
@@ -66,7 +73,17 @@ public struct CisPermutations: Sendable {
   ) throws -> (genes: [GeneResult], summary: ScanSummary) {
     BLAS.useSingleThread()
     let n = study.sampleCount
-    try execution.require(4 * n * plan.maximum, samples: n, traits: study.features.count)
+    var bytes = 4 * n * plan.maximum
+    if study.relatedness != nil {
+      guard scan.options.mixedModel.test == .wald else {
+        throw StudyError(
+          .inconsistent, "permutations of mixed models have no score test",
+          remedy: "take the Wald test")
+      }
+      // Eigenvectors of one pattern, and each worker's panels of variants and copies.
+      bytes += 8 * n * n + execution.workers * 8 * n * (3 * Spectrum.width + WhitenedTrait.width)
+    }
+    try execution.require(bytes, samples: n, traits: study.features.count)
     let prepared = try PreparedStudy(study, scan.options, workers: execution.workers)
     let (genes, drops) = try CisGene.located(
       of: prepared.traits, in: study, radius: scan.radius, anchor: scan.anchor, isGrouped: isGrouped)
@@ -205,10 +222,9 @@ private struct GenePermuter {
   ) -> [Double] {
     let subjects = zip(window.gene.traits, lengths).filter { $0.1.contains { $0 > 0 } }.map {
       trait, lengths in
-      let values = prepared.traits.centered(trait, of: study, transform: options.transform)
-      return (
+      (
         PermutationMaxima.Subject(
-          trait, of: prepared, values: values, window: window, lengths: lengths,
+          trait, of: prepared, in: study, options.transform, window: window, lengths: lengths,
           instructions: engine.instructions),
         CorrelationScale(prepared.traits, trait, options.alternative)
       )
@@ -282,9 +298,15 @@ extension BestPair {
 }
 
 extension PairEvaluator {
-  /// ‖M_p g‖ of each variant of a window; 0 for those that do not vary among the trait's samples.
+  /// ‖M_p g‖ of each variant of a window, ρ·√(g'Pg) in a mixed model; 0 for those that do not vary among the trait's samples.
   mutating func lengths(of window: CisWindow, trait: Int) -> [Double] {
     let pattern = Int(traits.patternOf[trait])
+    if let mixed = traits.mixed {
+      return (0..<window.count).map { k in
+        let squared = mixed.squaredLength(trait, pattern: pattern) { window.withRotated(k, pattern: pattern, $0) }
+        return squared > Self.collinearity * window.squaredNorm(k) ? squared.squareRoot() : 0
+      }
+    }
     guard pattern > 0 else { return (0..<window.count).map { window.squaredNorm($0).squareRoot() } }
     let missing = traits.patterns[pattern]
     return (0..<window.count).map { k in
@@ -297,7 +319,7 @@ extension PairEvaluator {
 
   /// The most significant variant of a window; its row's `variant` is 0.
   ///
-  /// All are compared by g_c'ỹ/‖M_p g‖; those within rounding of the largest are computed as every printed row is.
+  /// All are compared by g_c'ỹ over their lengths; those within rounding of the largest are computed as every printed row is.
   mutating func lead(
     of window: CisWindow, trait: Int, lengths: [Double], _ genotype: inout [Double]
   ) -> BestPair? {
@@ -319,8 +341,12 @@ extension PairEvaluator {
     guard let most = reached.max(), most > -.infinity else { return nil }
     var best: BestPair?
     var rows: [PairRow] = []
-    for k in 0..<window.count where reached[k] >= most - 1e-9 {
+    let leading = (0..<window.count).filter { reached[$0] >= most - 1e-9 }
+    for (position, k) in leading.enumerated() {
       let (panel, index) = window.place(k)
+      if position == 0 || !window.sharesPanel(k, leading[position - 1]) {
+        announce(leading.filter { window.sharesPanel($0, k) }.map { window.place($0).index })
+      }
       guard load(index, of: panel) else { continue }
       rows.removeAll(keepingCapacity: true)
       let indices = [Int32(trait)]

@@ -87,7 +87,7 @@ public struct ConditionalScan: Sendable {
     summary.notes += Self.notes(thresholds: thresholds.count, genes: all.count, analysed: genes.count)
     let (options, maximumSignals, reportsAllPairs) = (scan.options, maximumSignals, reportsAllPairs)
     let windows = WindowScan(
-      study: study, prepared: prepared, genes: genes, options: options, execution: execution, isRotated: true)
+      study: study, prepared: prepared, genes: genes, options: options, execution: execution)
     var counts = ScanCounts()
     let read = try windows.run(
       scratch: {},

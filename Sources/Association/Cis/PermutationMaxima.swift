@@ -11,6 +11,8 @@ internal import StudyData
 /// traits of an integer product with the window's raw codes; its certificate (``IntegerScreen``) leaves the few pairs that may be a
 /// copy's largest, and those are computed in fp64.
 ///
+/// In a mixed model what is permuted are the whitened residuals (``WhitenedTrait``), and r_b = g'z_b/(√(g'Pg)·‖e‖).
+///
 /// One worker's: it holds the scratch of a batch of copies.
 struct PermutationMaxima {
   /// Orders of the samples, n of each copy, shared by all genes and workers.
@@ -27,7 +29,7 @@ struct PermutationMaxima {
   }
 
   /// Columns of one call of dgemm: the same for every copy, so that its bits depend on the copy alone.
-  private static let panelWidth = 64
+  private static let panelWidth = WhitenedTrait.width
 
   private let orders: Orders
   private let residualiser: Residualiser
@@ -38,7 +40,7 @@ struct PermutationMaxima {
   private var copies: CopyCodes
   /// n × batch: copies, then their residuals.
   private var residuals: [Double]
-  /// ‖MP_b y‖; 0 where nothing is left.
+  /// What r of each copy is g'x over, with the variant's length: ‖MP_b y‖, 0 where nothing is left.
   private var norms: [Double]
   private var coefficients: [Double] = []
   private var adjusted: [Double] = []
@@ -80,21 +82,27 @@ struct PermutationMaxima {
   struct Subject {
     /// Raw, centred over the observed samples and 0 elsewhere.
     var values: [Double]
+    /// In a mixed model, in place of the raw values.
+    var whitened: WhitenedTrait?
     var pattern: MissingPattern
     /// Indices of the observed samples, ascending, and whether each sample is one; nil where all are.
     var observed: [Int32]?
     var isObserved: [Bool] = []
     var window: CisWindow
-    /// ‖M_p g‖ of each variant of the window; 0 for those that are not tested.
+    /// ‖M_p g‖ of each variant of the window, ρ·√(g'Pg) in a mixed model; 0 for those that are not tested.
     var lengths: [Double]
     var plan: TraitCodes.Plan
+    /// At least that of every copy's residuals.
     var length: Double
 
     init(
-      _ trait: Int, of prepared: PreparedStudy, values: [Double], window: CisWindow, lengths: [Double],
-      instructions: InstructionSet
+      _ trait: Int, of prepared: PreparedStudy, in study: Study, _ transform: TraitTransform,
+      window: CisWindow, lengths: [Double], instructions: InstructionSet
     ) {
-      self.values = values
+      whitened = WhitenedTrait(trait, of: prepared.traits)
+      let typical =
+        whitened?.reversedCopy() ?? prepared.traits.centered(trait, of: study, transform: transform)
+      values = whitened == nil ? typical : []
       self.window = window
       self.lengths = lengths
       let variants = lengths.count { $0 > 0 }
@@ -102,14 +110,14 @@ struct PermutationMaxima {
       let pattern = traits.patterns[Int(traits.patternOf[trait])]
       self.pattern = pattern
       if !pattern.missing.isEmpty {
-        var isObserved = [Bool](repeating: true, count: values.count)
+        var isObserved = [Bool](repeating: true, count: typical.count)
         for i in pattern.missing { isObserved[Int(i)] = false }
-        observed = values.indices.filter { isObserved[$0] }.map(Int32.init)
+        observed = typical.indices.filter { isObserved[$0] }.map(Int32.init)
         self.isObserved = isObserved
       }
-      let length = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
-      self.length = length
-      plan = Self.plan(values, length, pattern, variants: variants, instructions)
+      let length = typical.reduce(0) { $0 + $1 * $1 }.squareRoot()
+      self.length = whitened == nil ? length : 1
+      plan = Self.plan(typical, length, pattern, variants: variants, instructions)
     }
 
     /// Codes of a precision that pays where the largest of so many correlations will lie.
@@ -158,6 +166,48 @@ struct PermutationMaxima {
   // MARK: copies
 
   private mutating func makeResiduals(_ subject: Subject, _ range: Range<Int>) {
+    if let whitened = subject.whitened {
+      makeResiduals(whitened, range)
+    } else {
+      projectCopies(subject, range)
+    }
+  }
+
+  /// z_b at length 1, whose r is g'x/(ρ·√(g'Pg)·‖z_b‖⁻¹).
+  private mutating func makeResiduals(_ trait: WhitenedTrait, _ range: Range<Int>) {
+    let (n, m) = (orders.sampleCount, trait.spectrum.size)
+    grow(&coefficients, m * Self.panelWidth)
+    for first in stride(from: 0, to: range.count, by: Self.panelWidth) {
+      coefficients.withUnsafeMutableBufferPointer { a in
+        orders.order.withUnsafeBufferPointer { order in
+          for k in 0..<Self.panelWidth {
+            let own = a.baseAddress! + k * m
+            if first + k < range.count {
+              trait.permute(order.baseAddress! + (range.lowerBound + first + k) * n, to: own)
+            } else {
+              own.update(repeating: 0, count: m)
+            }
+          }
+        }
+      }
+      residuals.withUnsafeMutableBufferPointer { residuals in
+        let z = residuals.baseAddress! + first * n
+        z.update(repeating: 0, count: n * Self.panelWidth)
+        trait.spectrum.subtractCombination(coefficients, width: Self.panelWidth, from: z)
+      }
+    }
+    residuals.withUnsafeMutableBufferPointer { residuals in
+      for k in range.indices.map({ $0 - range.lowerBound }) {
+        let z = residuals.baseAddress! + k * n
+        var squared = 0.0
+        sk_panel_products(z, 1, z, 1, Int64(n), &squared)
+        norms[k] = 1 / squared.squareRoot()
+        for i in 0..<n { z[i] *= norms[k] }
+      }
+    }
+  }
+
+  private mutating func projectCopies(_ subject: Subject, _ range: Range<Int>) {
     let (n, rank) = (orders.sampleCount, residualiser.rank)
     grow(&coefficients, rank * Self.panelWidth)
     grow(&adjusted, rank * Self.panelWidth)
@@ -237,7 +287,7 @@ struct PermutationMaxima {
       case .greater: 1
       case .less: -1
       }
-    for slot in floors.indices { floors[slot] = slot < count ? (side == 0 ? 0 : -1) : .infinity }
+    for slot in floors.indices { floors[slot] = slot < count ? (side == 0 ? 0 : -.infinity) : .infinity }
     grow(&sums, copies.slots * width)
     grow(&found, copies.slots * width)
     grow(&upper, copies.slots * width)

@@ -14,8 +14,6 @@ struct WindowScan {
   let execution: Execution
   /// What variants are to be coded for, if at all.
   var codes: InstructionSet?
-  /// Whether variants are to be rotated for the genes' mixed models.
-  var isRotated = false
 
   /// - Parameters:
   ///   - drop: gets the variants that are left out, in file order.
@@ -36,7 +34,7 @@ struct WindowScan {
     var front = WindowFront(path: study.genotypes.path, genes: genes)
     var counts = ScanCounts()
     var atEnd = false
-    let rotation = isRotated ? prepared.traits.mixed.map { BlockRotation($0, prepared.traits, genes) } : nil
+    let rotation = prepared.traits.mixed.map { BlockRotation($0, prepared.traits, genes) }
     while !atEnd {
       var chunks: [any GenotypeChunk] = []
       while chunks.count < 2 * execution.workers, let chunk = try stream.nextChunk() { chunks.append(chunk) }

@@ -51,6 +51,22 @@ struct MixedTraits: Sendable {
   /// Of each trait, in its own units.
   let estimates: [VarianceEstimate]
   let notes: [String]
+
+  /// ρ²·g'Pg at the trait's h, from U'g.
+  ///
+  /// - Parameter withRotated: lends U'g.
+  func squaredLength(
+    _ trait: Int, pattern: Int, withRotated: ((UnsafePointer<Double>) -> Double) -> Double
+  ) -> Double {
+    guard let spectrum = spectra[pattern] else { preconditionFailure("a pattern without traits") }
+    let form = withRotated { g in
+      withUnsafeTemporaryAllocation(of: Double.self, capacity: spectrum.size) { squares in
+        for i in 0..<spectrum.size { squares[i] = g[i] * g[i] }
+        return spectrum.quadraticForm(squares.baseAddress!, heritability[trait])
+      }
+    }
+    return ratio[trait] * ratio[trait] * form
+  }
 }
 
 extension TraitPanel {

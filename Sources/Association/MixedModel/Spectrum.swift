@@ -72,10 +72,12 @@ final class Spectrum: Sendable {
     return out
   }
 
-  /// out (n × 32) −= U·a for 32 columns a of m.
-  func subtractCombination(_ columns: UnsafePointer<Double>, from out: UnsafeMutablePointer<Double>) {
+  /// out (n × width) −= U·a for `width` columns a of m.
+  func subtractCombination(
+    _ columns: UnsafePointer<Double>, width: Int = Spectrum.width, from out: UnsafeMutablePointer<Double>
+  ) {
     BLAS.subtractProduct(
-      rows: sampleCount, columns: Self.width, inner: size, vectors.storage, sampleCount, columns, size,
+      rows: sampleCount, columns: width, inner: size, vectors.storage, sampleCount, columns, size,
       from: out, sampleCount)
   }
 
