@@ -59,6 +59,11 @@ public struct ScanOptions: Sendable {
     self.transform = transform
     self.alternative = alternative
   }
+
+  /// Rotated traits, where pairs are fitted anew.
+  func refitBytes(of study: Study) -> Int {
+    study.relatedness != nil && mixedModel.refitsExactly ? 8 * study.sampleCount * study.features.count : 0
+  }
 }
 
 /// Residualised traits and what led to them: made once per scan.

@@ -38,6 +38,12 @@ public struct TransScan: Sendable {
     self.seed = seed
   }
 
+  /// ln p from which a pair is looked at: where its own h² decides, ten times the threshold by the model without the variant. A pair
+  /// that only its own h² makes a hit, by more than that, is missed.
+  var screenLogThreshold: Double {
+    options.mixedModel.refitsExactly ? min(0, logThreshold + log(10)) : logThreshold
+  }
+
   /// What the screen is asked for.
   var demand: Sieve.Demand { countsAllP ? .allPairs : reportsBest ? .bests : .hits }
 
@@ -56,8 +62,10 @@ public struct TransScan: Sendable {
     render: @escaping @Sendable (PairBatch) throws -> Rendered,
     emit: @escaping @Sendable (Rendered) throws -> Void
   ) throws -> ScanSummary {
+    precondition(!(reportsBest && options.mixedModel.refitsExactly))
     BLAS.useSingleThread()
-    try execution.require(samples: study.sampleCount, traits: study.features.count)
+    try execution.require(
+      options.refitBytes(of: study), samples: study.sampleCount, traits: study.features.count)
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
     try checkMemory(prepared, execution)
     try exclusion.check(study)
@@ -128,6 +136,7 @@ public struct TransScan: Sendable {
       traits, rank: rank, alternative: options.alternative, execution: execution, demand: demand)
     // Each pattern of missing phenotypes holds a rank × rank inverse.
     let patterns = traits.patterns.count * 8 * rank * rank
-    try execution.require(screen + patterns, samples: traits.sampleCount, traits: traits.count)
+    let refit = traits.mixed?.refit == nil ? 0 : 8 * traits.sampleCount * traits.count
+    try execution.require(screen + patterns + refit, samples: traits.sampleCount, traits: traits.count)
   }
 }

@@ -40,7 +40,8 @@ public struct CisScan: Sendable {
     guard study.features.contains(where: \.hasLocation) else {
       throw Self.noLocation
     }
-    try execution.require(samples: study.sampleCount, traits: study.features.count)
+    try execution.require(
+      options.refitBytes(of: study), samples: study.sampleCount, traits: study.features.count)
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
     let traits = prepared.traits
     let windows = CisWindows(
@@ -49,7 +50,7 @@ public struct CisScan: Sendable {
     let alternative = options.alternative
     let counts = try scanPanels(
       of: study, options, execution,
-      scratch: { CisWorker(prepared, windows, alternative) },
+      scratch: { CisWorker(prepared, windows, alternative, featureCount: study.features.count) },
       process: { $0.process($1, fractionRead: $2) }, render: render, emit: emit)
     var summary = ScanSummary(prepared)
     summary.drops += study.features.filter { !$0.hasLocation }
@@ -79,12 +80,16 @@ public struct CisScan: Sendable {
 /// One worker of a cis scan.
 private struct CisWorker {
   private let windows: CisWindows
+  private let traitOfFeature: [Int32]
   private var evaluator: PairEvaluator
   private var chromosome = ChromosomeCache()
   private var nearby: [Int32] = []
 
-  init(_ prepared: PreparedStudy, _ windows: CisWindows, _ alternative: Alternative) {
+  init(
+    _ prepared: PreparedStudy, _ windows: CisWindows, _ alternative: Alternative, featureCount: Int
+  ) {
     self.windows = windows
+    traitOfFeature = prepared.traits.indexOfFeature(featureCount)
     evaluator = PairEvaluator(
       traits: prepared.traits, residualiser: prepared.residualiser, alternative: alternative)
   }
@@ -112,6 +117,10 @@ private struct CisWorker {
       let before = batch.rows.count
       let untestable = nearby.withUnsafeBufferPointer {
         evaluator.evaluate($0, variant: batch.variants.count, into: &batch.rows)
+      }
+      for k in before..<batch.rows.count {
+        batch.rows[k] = evaluator.refitted(
+          batch.rows[k], trait: Int(traitOfFeature[batch.rows[k].feature]))
       }
       batch.counts.tests += nearby.count - untestable
       batch.counts.untestable += untestable
