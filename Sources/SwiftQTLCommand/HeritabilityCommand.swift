@@ -109,7 +109,8 @@ struct SampleTableOptions: ParsableArguments {
     }
     return try Study(
       genotypes: NoGenotypes(path: kinship.path, sampleIDs: kinship.sampleIDs), phenotypes: consume table,
-      covariates: covariateTable, relatedness: .kinship(kinship), restrictedTo: keep, requiringSharedChromosome: false)
+      covariates: covariateTable, relatedness: .kinship(kinship), restrictedTo: keep,
+      requiringSharedChromosome: false)
   }
 
   var files: [String] { [phenotypes, covariates, samples, genes].compactMap(\.self) }

@@ -23,6 +23,12 @@ struct MixedOptions: ParsableArguments {
       valueName: "name"))
   var lmmTest = MixedModelOptions.Test.wald
 
+  @Flag(
+    help:
+      "Estimate h2 anew with the variant in the model, for each pair that may be reported (GEMMA's Wald and likelihood-ratio tests)."
+  )
+  var lmmExact = false
+
   @Option(
     help: ArgumentHelp(
       "Most sets of missing samples among phenotypes; each takes a decomposition of its own.",
@@ -34,7 +40,18 @@ struct MixedOptions: ParsableArguments {
       throw ValidationError("--grm and --grm-eigen exclude each other.")
     }
     guard isMixed || lmmTest == .wald else { throw ValidationError("--lmm-test needs --grm.") }
+    guard isMixed || !lmmExact else { throw ValidationError("--lmm-exact needs --grm.") }
+    guard !lmmExact || lmmTest == .wald else {
+      throw ValidationError("--lmm-exact is not for --lmm-test score.")
+    }
     guard maxPatterns > 0 else { throw ValidationError("--max-patterns must be at least 1.") }
+  }
+
+  /// Refuses what has no place for the columns of `--lmm-exact`.
+  func validate(_ format: TableFormat) throws {
+    guard !lmmExact || format == .swiftqtl else {
+      throw ValidationError("--lmm-exact writes further columns: leave --format out.")
+    }
   }
 
   /// - Parameter options: whether each was given that knows nothing of mixed models.
@@ -54,7 +71,8 @@ struct MixedOptions: ParsableArguments {
 
   func modelOptions(_ execution: Execution) -> MixedModelOptions {
     MixedModelOptions(
-      test: lmmTest, maximumPatterns: maxPatterns, threads: execution.workers, memory: execution.memory)
+      test: lmmTest, refitsExactly: lmmExact, maximumPatterns: maxPatterns, threads: execution.workers,
+      memory: execution.memory)
   }
 
   var files: [String] { (grm.map(KinshipFile.files) ?? []) + [grmEigen].compactMap(\.self) }

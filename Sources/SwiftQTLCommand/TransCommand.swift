@@ -117,6 +117,11 @@ struct TransCommand: ParsableCommand {
       OUT.trans_best_by_variant.tsv.gz and OUT.trans_best_by_phenotype.tsv.gz, with --permutations \
       OUT.trans_permutations.tsv.gz, and OUT.trans_qq.tsv (quantiles of a sample of all p).
 
+      With --grm the model is y ~ covariates + u + g + e, Var u = h2 * K, with h2 of each phenotype as OUT.heritability.tsv.gz has it. \
+      With --lmm-exact every pair of p at most ten times the threshold is fitted anew, with h2 estimated by REML while the variant is in \
+      the model: beta, se, t, p (and so q) are of that fit, h2 is its own, pval_lrt tests beta = 0 by maximum likelihood; pairs whose new \
+      p is at most the threshold are written. A pair whose p falls by more than a factor of ten is missed.
+
       With --interaction the model is y ~ covariates + i + g + g*i for every term i of the table, all terms at once, and pairs are \
       those in which a g*i has small p; they go to OUT.trans_interaction.tsv.gz, with q by term.
 
@@ -140,6 +145,8 @@ struct TransCommand: ParsableCommand {
       throw ValidationError("--format fastqtl is a cis format; trans knows swiftqtl, tensorqtl and qtltools.")
     }
     try effect.validate(resources.format, normal: test.normal)
+    try mixed.validate(resources.format)
+    if mixed.lmmExact, pairs.best { throw ValidationError("--best is not for --lmm-exact.") }
     if mixed.isMixed {
       try mixed.refuse(
         [
@@ -182,7 +189,8 @@ private struct TransRun {
     table = ResultTable(
       .trans, command.resources.format, study.features,
       effects: try command.effect.columns(
-        of: study, command.test.scanOptions(.init()), workers: command.resources.workers))
+        of: study, command.test.scanOptions(.init()), workers: command.resources.workers),
+      exactFits: command.mixed.lmmExact)
   }
 
   func execute() throws {
@@ -237,7 +245,8 @@ private struct TransRun {
       + (command.pairs.best ? [".trans_best_by_variant.tsv.gz", ".trans_best_by_phenotype.tsv.gz"] : [])
       + (command.pairs.permutations == nil ? [] : [".trans_permutations.tsv.gz"])
     let manifest = Manifest(
-      study: study, summary: summary, drops: drops.counts, run: run, outputs: outputs.map { out + $0 } + variances,
+      study: study, summary: summary, drops: drops.counts, run: run,
+      outputs: outputs.map { out + $0 } + variances,
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
       threshold: threshold, permutations: permuted)
     try manifestFile.append(bytes: manifest.json())

@@ -28,7 +28,8 @@ public struct MixedModelOptions: Sendable, Equatable {
   public var memory: Int
 
   public init(
-    test: Test = .wald, refitsExactly: Bool = false, maximumPatterns: Int = 10, threads: Int = 1, memory: Int = .max
+    test: Test = .wald, refitsExactly: Bool = false, maximumPatterns: Int = 10, threads: Int = 1,
+    memory: Int = .max
   ) {
     self.test = test
     self.refitsExactly = refitsExactly
