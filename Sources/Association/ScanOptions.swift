@@ -178,6 +178,9 @@ public struct ScanSummary: Sendable {
   /// What the user should know about how the data were taken, a line each.
   public var notes: [String] = []
 
+  /// Of nothing.
+  init() {}
+
   init(_ prepared: PreparedStudy) {
     traits = prepared.traits.count
     missingPatterns = Set(prepared.traits.patternOf).count

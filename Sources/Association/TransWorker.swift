@@ -20,12 +20,13 @@ struct TransPlan: Sendable {
 
   var traits: TraitPanel { prepared.traits }
 
-  init(_ scan: TransScan, _ study: Study, _ prepared: PreparedStudy, _ execution: Execution) {
+  init(
+    _ scan: TransScan, _ study: Study, _ prepared: PreparedStudy, _ sample: TestSample,
+    _ execution: Execution
+  ) {
     self.scan = scan
     self.prepared = prepared
-    sample = TestSample(
-      seed: scan.seed, variantCount: scan.options.selection.isEverything ? study.genotypes.variantCount : nil,
-      sampleCount: study.sampleCount)
+    self.sample = sample
     let traits = prepared.traits
     let alternative = scan.options.alternative
     sieve = Sieve(

@@ -29,6 +29,12 @@ struct MixedOptions: ParsableArguments {
   )
   var lmmExact = false
 
+  @Flag(
+    help:
+      "Leave the variant's own chromosome out of the matrix, by the files that grm --by-chromosome wrote beside it."
+  )
+  var loco = false
+
   @Option(
     help: ArgumentHelp(
       "Most sets of missing samples among phenotypes; each takes a decomposition of its own.",
@@ -44,6 +50,7 @@ struct MixedOptions: ParsableArguments {
     guard !lmmExact || lmmTest == .wald else {
       throw ValidationError("--lmm-exact is not for --lmm-test score.")
     }
+    guard grm != nil || !loco else { throw ValidationError("--loco needs --grm.") }
     guard maxPatterns > 0 else { throw ValidationError("--max-patterns must be at least 1.") }
   }
 
@@ -69,11 +76,26 @@ struct MixedOptions: ParsableArguments {
     return nil
   }
 
+  /// Asks for GCTA's files: no other form has the numbers of variants.
+  var leavingOut: LeaveOneChromosomeOut? {
+    guard loco, let grm else { return nil }
+    return LeaveOneChromosomeOut(
+      path: { (name) throws(StudyError) in try KinshipFile.part(of: grm, chromosome: name) },
+      read: { (path) throws(StudyError) in try KinshipFile.read(path) })
+  }
+
   func modelOptions(_ execution: Execution) -> MixedModelOptions {
     MixedModelOptions(
       test: lmmTest, refitsExactly: lmmExact, maximumPatterns: maxPatterns, threads: execution.workers,
       memory: execution.memory)
   }
 
-  var files: [String] { (grm.map(KinshipFile.files) ?? []) + [grmEigen].compactMap(\.self) }
+  func files(of study: Study) throws(StudyError) -> [String] {
+    var files = (grm.map(KinshipFile.files) ?? []) + [grmEigen].compactMap(\.self)
+    guard loco, let grm else { return files }
+    for name in try study.genotypes.chromosomes()?.sorted() ?? [] {
+      if let part = try? KinshipFile.part(of: grm, chromosome: name) { files += KinshipFile.files(part) }
+    }
+    return files
+  }
 }
