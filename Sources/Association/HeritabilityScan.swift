@@ -10,6 +10,8 @@ public struct TraitVariance: Sendable, Equatable {
   public var n: Int
   /// In the units of the (transformed) trait.
   public var estimate: VarianceEstimate
+  /// The chromosome left out of the relationship matrix (``LeaveOneChromosomeOut``); nil for none.
+  public var leftOut: String?
 }
 
 /// Variance components of every trait of a study with ``Study/relatedness``: what a scan of mixed models begins with.

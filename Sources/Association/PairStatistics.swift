@@ -7,6 +7,14 @@ public enum Alternative: String, Sendable, CaseIterable {
   case twoSided = "two-sided"
   case greater
   case less
+
+  func logP(t: Double, _ distribution: StudentT) -> Double {
+    switch self {
+    case .twoSided: distribution.logTwoSidedP(t: t)
+    case .greater: distribution.logUpperP(t: t)
+    case .less: distribution.logUpperP(t: -t)
+    }
+  }
 }
 
 /// The regression of one trait on one variant.
@@ -27,6 +35,16 @@ public struct PairRow: Sendable, Equatable {
   public var n: Int
   /// The residual is zero up to rounding: t is a lower bound.
   public var isPerfectFit: Bool
+  /// Where the mixed model was fitted with the variant in it: all numbers of the row are of that fit.
+  public var exactFit: ExactFit?
+
+  /// What there is beside t when h² is the pair's own.
+  public struct ExactFit: Sendable, Equatable {
+    /// By REML.
+    public var heritability: Double
+    /// Natural log of p by the ratio of maximum likelihoods, two-sided.
+    public var logRatioP: Double
+  }
 }
 
 /// Computes pairs in fp64, in canonical sample order: the only source of printed numbers.
@@ -52,9 +70,11 @@ struct PairEvaluator {
   private var rotation: VariantRotation?
   private var place = 0
   private var panel: VariantPanel?
+  private var refits: ExactRefits?
 
   init(traits: TraitPanel, residualiser: Residualiser, alternative: Alternative) {
     rotation = traits.mixed.map(VariantRotation.init)
+    refits = traits.mixed?.refit.map(ExactRefits.init)
     self.traits = traits
     self.residualiser = residualiser
     self.alternative = alternative
@@ -267,6 +287,20 @@ struct PairEvaluator {
   }
 
   // MARK: mixed model
+
+  /// The row of the loaded variant by the fit with the variant in it, where that is asked for; else the row itself.
+  mutating func refitted(_ row: PairRow, trait: Int) -> PairRow {
+    // Taken out, as the rotation is lent at the same time.
+    guard let panel, var own = refits.take() else { return row }
+    defer { refits = own }
+    let pattern = Int(traits.patternOf[trait])
+    let (distribution, alternative) = (traits.distributions[pattern], alternative)
+    return rotation?.withRotated(place, of: panel, pattern: pattern) { _, variant, _ in
+      own.refitted(row, trait: trait, pattern: pattern, variant: variant) {
+        alternative.logP(t: $0, distribution)
+      }
+    } ?? row
+  }
 
   /// ρ²·g'Pg of the loaded variant at the trait's h: r = g'z over its root.
   private mutating func mixedSquaredLength(_ trait: Int) -> Double {

@@ -59,6 +59,11 @@ public struct ScanOptions: Sendable {
     self.transform = transform
     self.alternative = alternative
   }
+
+  /// Rotated traits, where pairs are fitted anew.
+  func refitBytes(of study: Study) -> Int {
+    study.relatedness != nil && mixedModel.refitsExactly ? 8 * study.sampleCount * study.features.count : 0
+  }
 }
 
 /// Residualised traits and what led to them: made once per scan.
@@ -172,6 +177,9 @@ public struct ScanSummary: Sendable {
   public var variances: [TraitVariance] = []
   /// What the user should know about how the data were taken, a line each.
   public var notes: [String] = []
+
+  /// Of nothing.
+  init() {}
 
   init(_ prepared: PreparedStudy) {
     traits = prepared.traits.count

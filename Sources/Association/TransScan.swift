@@ -38,6 +38,12 @@ public struct TransScan: Sendable {
     self.seed = seed
   }
 
+  /// ln p from which a pair is looked at: where its own h² decides, ten times the threshold by the model without the variant. A pair
+  /// that only its own h² makes a hit, by more than that, is missed.
+  var screenLogThreshold: Double {
+    options.mixedModel.refitsExactly ? min(0, logThreshold + log(10)) : logThreshold
+  }
+
   /// What the screen is asked for.
   var demand: Sieve.Demand { countsAllP ? .allPairs : reportsBest ? .bests : .hits }
 
@@ -50,19 +56,51 @@ public struct TransScan: Sendable {
 
   /// Streams the hits: `render` turns a batch into what `emit` writes, on the workers; `emit` is called in variant order.
   ///
+  /// - Parameter parts: what is left out of the relationship matrix; not with bests or all p.
   /// - Throws: ``StudyError`` from the readers, of the study, or when `execution.memory` is too small; whatever `emit` throws.
   public func run<Rendered: Sendable>(
-    in study: Study, execution: Execution,
+    in study: Study, leavingOut parts: LeaveOneChromosomeOut? = nil, execution: Execution,
+    render: @escaping @Sendable (PairBatch) throws -> Rendered,
+    emit: @escaping @Sendable (Rendered) throws -> Void
+  ) throws -> ScanSummary {
+    precondition(!(reportsBest && options.mixedModel.refitsExactly))
+    precondition(parts == nil || demand == .hits)
+    let sample = TestSample(
+      seed: seed, variantCount: options.selection.isEverything ? study.genotypes.variantCount : nil,
+      sampleCount: study.sampleCount)
+    var summary =
+      if let parts {
+        try parts.run(study, options.selection) { own, selection, share in
+          var scan = self
+          scan.options.selection = selection
+          return try scan.scan(
+            own, sample, execution,
+            render: { batch in
+              var batch = batch
+              batch.fractionRead = share(batch.fractionRead)
+              return try render(batch)
+            }, emit: emit)
+        } ?? ScanSummary()
+      } else { try scan(study, sample, execution, render: render, emit: emit) }
+    try Self.checkAnyTested(summary.counts, study)
+    summary.sampledLogP = sample.logP()
+    summary.notes += exclusion.notes(study, summary.counts)
+    return summary
+  }
+
+  private func scan<Rendered: Sendable>(
+    _ study: Study, _ sample: TestSample, _ execution: Execution,
     render: @escaping @Sendable (PairBatch) throws -> Rendered,
     emit: @escaping @Sendable (Rendered) throws -> Void
   ) throws -> ScanSummary {
     BLAS.useSingleThread()
     if countsAllP { try study.requireUnrelated("histograms of all p") }
-    try execution.require(samples: study.sampleCount, traits: study.features.count)
+    try execution.require(
+      options.refitBytes(of: study), samples: study.sampleCount, traits: study.features.count)
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
     try checkMemory(prepared, execution)
     try exclusion.check(study)
-    let plan = TransPlan(self, study, prepared, execution)
+    let plan = TransPlan(self, study, prepared, sample, execution)
     let totals = Mutex(TransTotals(traitCount: prepared.traits.count))
     try scanBlocks(
       of: study, options.selection, execution,
@@ -77,14 +115,12 @@ public struct TransScan: Sendable {
         plan.sample.add(block.sampled)
         try emit(rendered)
       })
-    try Self.checkAnyTested(totals.withLock { $0.counts }, study)
     return totals.withLock { totals in
       var summary = ScanSummary(prepared)
       summary.counts = totals.counts
       summary.backend = plan.sieve.description(blasCore: BLAS.coreName)
-      summary.sampledLogP = plan.sample.logP()
       summary.histogram = countsAllP ? totals.histogram : []
-      summary.notes += notes(study, prepared.traits, totals.counts)
+      summary.notes += notes(prepared.traits)
       if execution.backend == .integer, plan.sieve.integer == nil {
         summary.notes.append(
           "integers cannot tell all that this scan asks for (every p, one-sided bests, or bests of traits with missing values): pairs were screened in fp32"
@@ -110,16 +146,13 @@ public struct TransScan: Sendable {
       remedy: "check --region, --extract, the filters and the cis exclusion")
   }
 
-  private func notes(_ study: Study, _ traits: TraitPanel, _ counts: ScanCounts) -> [String] {
-    var notes = exclusion.notes(study, counts)
+  private func notes(_ traits: TraitPanel) -> [String] {
     let incomplete = traits.patternOf.filter { $0 > 0 }
     let patterns = (traits: incomplete.count, patterns: Set(incomplete).count)
-    if patterns.patterns > 0 {
-      notes.append(
-        "\(patterns.traits) phenotypes have missing values, in \(patterns.patterns) patterns: each pattern adds the work of one phenotype to the screen"
-      )
-    }
-    return notes
+    guard patterns.patterns > 0 else { return [] }
+    return [
+      "\(patterns.traits) phenotypes have missing values, in \(patterns.patterns) patterns: each pattern adds the work of one phenotype to the screen"
+    ]
   }
 
   private func checkMemory(_ prepared: PreparedStudy, _ execution: Execution) throws(StudyError) {
@@ -129,6 +162,7 @@ public struct TransScan: Sendable {
       traits, rank: rank, alternative: options.alternative, execution: execution, demand: demand)
     // Each pattern of missing phenotypes holds a rank × rank inverse.
     let patterns = traits.patterns.count * 8 * rank * rank
-    try execution.require(screen + patterns, samples: traits.sampleCount, traits: traits.count)
+    let refit = traits.mixed?.refit == nil ? 0 : 8 * traits.sampleCount * traits.count
+    try execution.require(screen + patterns + refit, samples: traits.sampleCount, traits: traits.count)
   }
 }

@@ -20,16 +20,17 @@ struct TransPlan: Sendable {
 
   var traits: TraitPanel { prepared.traits }
 
-  init(_ scan: TransScan, _ study: Study, _ prepared: PreparedStudy, _ execution: Execution) {
+  init(
+    _ scan: TransScan, _ study: Study, _ prepared: PreparedStudy, _ sample: TestSample,
+    _ execution: Execution
+  ) {
     self.scan = scan
     self.prepared = prepared
-    sample = TestSample(
-      seed: scan.seed, variantCount: scan.options.selection.isEverything ? study.genotypes.variantCount : nil,
-      sampleCount: study.sampleCount)
+    self.sample = sample
     let traits = prepared.traits
     let alternative = scan.options.alternative
     sieve = Sieve(
-      traits: traits, residualiser: prepared.residualiser, logThreshold: scan.logThreshold,
+      traits: traits, residualiser: prepared.residualiser, logThreshold: scan.screenLogThreshold,
       alternative: alternative, demand: scan.demand, backend: execution.backend,
       instructions: execution.instructions, workers: execution.workers)
     floors = BestFloors(criticalR: sieve.criticalR, traits: traits, alternative: alternative)
@@ -270,12 +271,14 @@ final class TransWorker {
       let untestable = candidates.withUnsafeBufferPointer {
         evaluator.evaluate(
           $0, variant: out.batch.variants.count,
-          logPLimit: scan.reportsBest ? .infinity : scan.logThreshold, into: &rows)
+          logPLimit: scan.reportsBest ? .infinity : scan.screenLogThreshold, into: &rows)
       }
       out.batch.counts.untestable += untestable
       out.batch.counts.tests -= untestable
       let before = out.batch.rows.count
-      for row in rows where row.logP <= scan.logThreshold {
+      for row in rows {
+        let row = evaluator.refitted(row, trait: Int(plan.traitOfFeature[row.feature]))
+        guard row.logP <= scan.logThreshold else { continue }
         out.batch.rows.append(row)
         if row.isPerfectFit { out.batch.counts.perfectFits += 1 }
       }

@@ -97,7 +97,8 @@ public struct PairRefit {
       let e = trait[i] - beta * variant[i]
       yy[i] = e * e
     }
-    let residual = sk_spectral_sum(yy, components.excess, Int64(count), h)
+    // Above 0, so that a perfect fit has a likelihood.
+    let residual = max(sk_spectral_sum(yy, components.excess, Int64(count), h), .leastNormalMagnitude)
     let constant = weight * (log(2 * .pi / weight) + 1)
     let value =
       weight * log(residual) + determinant.value(h) + (isRestricted ? log(sums.g.zeroth) - log(length) : 0)

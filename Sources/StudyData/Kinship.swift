@@ -28,7 +28,7 @@ public struct Kinship: Sendable {
     self.variantCounts = variantCounts
   }
 
-  /// Rows and columns of some samples, in the order asked for; variant counts are not kept.
+  /// Rows and columns of some samples, in the order asked for.
   ///
   /// - Throws: ``StudyError`` `inconsistent` when one of them is not in the matrix.
   /// - Complexity: 8·k² bytes for k samples.
@@ -49,6 +49,23 @@ public struct Kinship: Sendable {
     for (j, from) in indices.enumerated() {
       for (i, row) in indices.enumerated() { values[j * k + i] = matrix.storage[from * n + row] }
     }
-    return Kinship(path: path, sampleIDs: ids, matrix: Matrix(rows: k, columns: k, storage: values))
+    return Kinship(
+      path: path, sampleIDs: ids, matrix: Matrix(rows: k, columns: k, storage: values),
+      variantCounts: variantCounts.restricted(to: indices))
+  }
+}
+
+extension Kinship.VariantCounts {
+  fileprivate func restricted(to indices: [Int]) -> Self {
+    guard case .pairwise(let counts) = self else { return self }
+    var own: [Float] = []
+    own.reserveCapacity(indices.count * (indices.count + 1) / 2)
+    for (i, a) in indices.enumerated() {
+      for b in indices[...i] {
+        let (high, low) = (max(a, b), min(a, b))
+        own.append(counts[high * (high + 1) / 2 + low])
+      }
+    }
+    return .pairwise(own)
   }
 }

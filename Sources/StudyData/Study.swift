@@ -151,6 +151,14 @@ public struct Study: Sendable {
     return study
   }
 
+  /// The same with another relationship of its samples, in canonical order.
+  public func replacing(relatedness: Relatedness) -> Study {
+    precondition(relatedness.sampleIDs == sampleIDs)
+    var study = self
+    study.relatedness = relatedness
+    return study
+  }
+
   private static func checkChromosomes(
     _ genotypes: any GenotypeSource, _ features: [Feature], of path: String, _ remedy: String
   ) throws(StudyError) {

@@ -36,6 +36,11 @@ public enum Chromosome {
     let upper = name.uppercased()
     return upper == "M" ? "MT" : upper
   }
+
+  /// Whether a normalised name is not one of X, Y, the pseudoautosomal regions and MT.
+  public static func isAutosome(_ normalized: String) -> Bool {
+    !["X", "Y", "XY", "MT", "PAR1", "PAR2"].contains(normalized)
+  }
 }
 
 /// A closed interval of 1-based positions on one chromosome.

@@ -51,9 +51,7 @@ struct CisIndependentCommand: ParsableCommand {
     guard window >= 0 else { throw ValidationError("--window must not be negative.") }
     guard fdr > 0, fdr <= 1 else { throw ValidationError("--fdr must be above 0 and at most 1.") }
     if let maxSignals, maxSignals < 1 { throw ValidationError("--max-signals must be at least 1.") }
-    guard mixed.lmmTest == .wald else {
-      throw ValidationError("cis independent has no --lmm-test score: it conditions on variants.")
-    }
+    try mixed.refuseTestsOfPairs()
     guard resources.format == .swiftqtl else {
       throw ValidationError("cis independent has no other --format than swiftqtl.")
     }
@@ -85,7 +83,7 @@ struct CisIndependentCommand: ParsableCommand {
       files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
     let inputs = try Manifest.inputs(
-      input.files(of: study) + [significantFrom, phenotypeGroups].compactMap(\.self) + mixed.files)
+      input.files(of: study) + [significantFrom, phenotypeGroups].compactMap(\.self) + mixed.files(of: study))
     try drops.append(study.drops)
     let table = SignalTable(study.features, isGrouped: genes.isGrouped)
     try signals.append(bytes: table.headerLine)

@@ -12,6 +12,10 @@ struct CisNominalCommand: ParsableCommand {
 
       With --significant-from, OUT.cis_significant.tsv.gz instead: of the genes that cis permute calls significant, the pairs whose nominal p is at most the gene's threshold. Use the options of the permutations.
 
+      With --grm the model is y ~ covariates + u + g + e, Var u = h2 * K, with h2 of each phenotype as OUT.heritability.tsv.gz has it. With --lmm-exact h2 is estimated for each pair by REML while the variant is in the model: beta, se, t and p are of that fit, h2 is its own, pval_lrt tests beta = 0 by maximum likelihood.
+
+      With --loco each chromosome's variants are tested with the matrix of the other chromosomes, one decomposition for each.
+
       EXAMPLE
         swiftqtl cis nominal --genotypes chr22.vcf.gz --dosage-field DS \\
           --phenotypes expression.bed.gz --out study
@@ -35,6 +39,7 @@ struct CisNominalCommand: ParsableCommand {
   func validate() throws {
     guard window >= 0 else { throw ValidationError("--window must not be negative.") }
     try effect.validate(resources.format, normal: test.normal)
+    try mixed.validate(resources.format)
     if mixed.isMixed { try mixed.refuse([(effect.effectSizes, "--effect-sizes")]) }
   }
 
@@ -57,7 +62,8 @@ struct CisNominalCommand: ParsableCommand {
         mixedModel: mixed.modelOptions(resources.execution)))
     let table = ResultTable(
       .cis, resources.format, study.features,
-      effects: try effect.columns(of: study, scan.options, workers: resources.workers), logLimits: logLimits)
+      effects: try effect.columns(of: study, scan.options, workers: resources.workers), logLimits: logLimits,
+      exactFits: mixed.lmmExact)
 
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
@@ -68,7 +74,7 @@ struct CisNominalCommand: ParsableCommand {
     let drops = try DropWriter(
       files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
-    let inputs = try Manifest.inputs(input.files(of: study) + significance.files + mixed.files)
+    let inputs = try Manifest.inputs(input.files(of: study) + significance.files + mixed.files(of: study))
     try drops.append(study.drops)
     try pairs.append(bytes: table.headerLine())
     // QTLtools' rows carry the number of variants in the window and whether they are its best: known at the end.
@@ -80,7 +86,7 @@ struct CisNominalCommand: ParsableCommand {
     let level = resources.compressionLevel
     let started = progress.elapsed
     var summary = try scan.run(
-      in: placed, execution: resources.execution,
+      in: placed, leavingOut: mixed.leavingOut, execution: resources.execution,
       render: { batch in
         var batch = batch
         if spool != nil { windows.add(batch.rows) }

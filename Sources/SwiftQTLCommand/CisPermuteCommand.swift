@@ -34,7 +34,7 @@ struct CisPermuteCommand: ParsableCommand {
     guard window >= 0 else { throw ValidationError("--window must not be negative.") }
     try effect.validate(resources.format, normal: test.normal)
     if mixed.isMixed { try mixed.refuse([(effect.effectSizes, "--effect-sizes")]) }
-    try mixed.refuseScoreTest()
+    try mixed.refuseTestsOfPairs()
   }
 
   func run() throws {
@@ -63,7 +63,7 @@ struct CisPermuteCommand: ParsableCommand {
       files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
     let inputs = try Manifest.inputs(
-      input.files(of: study) + [permutation.phenotypeGroups].compactMap(\.self) + mixed.files)
+      input.files(of: study) + [permutation.phenotypeGroups].compactMap(\.self) + mixed.files(of: study))
     try drops.append(study.drops)
 
     let started = progress.elapsed

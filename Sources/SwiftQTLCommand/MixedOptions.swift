@@ -23,6 +23,18 @@ struct MixedOptions: ParsableArguments {
       valueName: "name"))
   var lmmTest = MixedModelOptions.Test.wald
 
+  @Flag(
+    help:
+      "Estimate h2 anew with the variant in the model, for each pair that may be reported (GEMMA's Wald and likelihood-ratio tests)."
+  )
+  var lmmExact = false
+
+  @Flag(
+    help:
+      "Leave the variant's own chromosome out of the matrix, by the files that grm --by-chromosome wrote beside it."
+  )
+  var loco = false
+
   @Option(
     help: ArgumentHelp(
       "Most sets of missing samples among phenotypes; each takes a decomposition of its own.",
@@ -34,11 +46,26 @@ struct MixedOptions: ParsableArguments {
       throw ValidationError("--grm and --grm-eigen exclude each other.")
     }
     guard isMixed || lmmTest == .wald else { throw ValidationError("--lmm-test needs --grm.") }
+    guard isMixed || !lmmExact else { throw ValidationError("--lmm-exact needs --grm.") }
+    guard !lmmExact || lmmTest == .wald else {
+      throw ValidationError("--lmm-exact is not for --lmm-test score.")
+    }
+    guard grm != nil || !loco else { throw ValidationError("--loco needs --grm.") }
     guard maxPatterns > 0 else { throw ValidationError("--max-patterns must be at least 1.") }
   }
 
-  func refuseScoreTest() throws {
-    guard lmmTest == .wald else { throw ValidationError("--lmm-test score is not for permutations.") }
+  /// Refuses what only scans of single pairs do.
+  func refuseTestsOfPairs() throws {
+    guard lmmTest == .wald else { throw ValidationError("--lmm-test score is for trans and cis nominal.") }
+    guard !lmmExact else { throw ValidationError("--lmm-exact is for trans and cis nominal.") }
+    guard !loco else { throw ValidationError("--loco is for trans and cis nominal.") }
+  }
+
+  /// Refuses what has no place for the columns of `--lmm-exact`.
+  func validate(_ format: TableFormat) throws {
+    guard !lmmExact || format == .swiftqtl else {
+      throw ValidationError("--lmm-exact writes further columns: leave --format out.")
+    }
   }
 
   /// - Parameter options: whether each was given that knows nothing of mixed models.
@@ -56,10 +83,26 @@ struct MixedOptions: ParsableArguments {
     return nil
   }
 
-  func modelOptions(_ execution: Execution) -> MixedModelOptions {
-    MixedModelOptions(
-      test: lmmTest, maximumPatterns: maxPatterns, threads: execution.workers, memory: execution.memory)
+  /// Asks for GCTA's files: no other form has the numbers of variants.
+  var leavingOut: LeaveOneChromosomeOut? {
+    guard loco, let grm else { return nil }
+    return LeaveOneChromosomeOut(
+      path: { (name) throws(StudyError) in try KinshipFile.part(of: grm, chromosome: name) },
+      read: { (path) throws(StudyError) in try KinshipFile.read(path) })
   }
 
-  var files: [String] { (grm.map(KinshipFile.files) ?? []) + [grmEigen].compactMap(\.self) }
+  func modelOptions(_ execution: Execution) -> MixedModelOptions {
+    MixedModelOptions(
+      test: lmmTest, refitsExactly: lmmExact, maximumPatterns: maxPatterns, threads: execution.workers,
+      memory: execution.memory)
+  }
+
+  func files(of study: Study) throws(StudyError) -> [String] {
+    var files = (grm.map(KinshipFile.files) ?? []) + [grmEigen].compactMap(\.self)
+    guard loco, let grm else { return files }
+    for name in try study.genotypes.chromosomes()?.sorted() ?? [] {
+      if let part = try? KinshipFile.part(of: grm, chromosome: name) { files += KinshipFile.files(part) }
+    }
+    return files
+  }
 }

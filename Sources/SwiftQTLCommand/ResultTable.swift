@@ -26,14 +26,17 @@ struct ResultTable: Sendable {
   /// Further columns of our own format: effect sizes, and the ln p that each phenotype needs.
   private let effects: EffectColumns?
   private let logLimits: [Double]?
+  /// Whether rows say what h² of the pair's own they are of.
+  private let exactFits: Bool
 
-  /// - Precondition: FastQTL's format is for cis scans only, effect sizes are for our own.
+  /// - Precondition: FastQTL's format is for cis scans only, effect sizes and exact fits are for our own.
   init(
     _ scan: Scan, _ format: TableFormat, _ features: [Feature], effects: EffectColumns? = nil,
-    logLimits: [Double]? = nil
+    logLimits: [Double]? = nil, exactFits: Bool = false
   ) {
     precondition(scan == .cis || format != .fastqtl)
-    precondition(effects == nil || format == .swiftqtl)
+    precondition((effects == nil && !exactFits) || format == .swiftqtl)
+    self.exactFits = exactFits
     self.effects = effects
     self.logLimits = format == .swiftqtl ? logLimits : nil
     self.scan = scan
@@ -55,6 +58,7 @@ struct ResultTable: Sendable {
     case (.swiftqtl, let scan):
       "variant_id chromosome position ref alt phenotype_id \(scan == .cis ? "start_distance " : "")"
         + "beta se t df neg_log10_p p r2 af ma_samples ma_count n \(effects?.header ?? "")"
+        + (exactFits ? " h2 pval_lrt" : "")
         + (logLimits == nil ? "" : " pval_nominal_threshold")
     case (.tensorqtl, .cis):
       "phenotype_id variant_id start_distance af ma_samples ma_count pval_nominal slope slope_se"
@@ -140,6 +144,11 @@ struct ResultTable: Sendable {
       out.append(variant.tail)
       out.append(row.n)
       if let effects, let scale = variant.scale { effects.append(row, scale, to: &out) }
+      if exactFits {
+        out.appendTab()
+        out.append(number: row.exactFit?.heritability ?? .nan)
+        out.append(logP: row.exactFit?.logRatioP ?? .nan)
+      }
       if let logLimits {
         out.appendTab()
         out.append(logP: logLimits[row.feature])

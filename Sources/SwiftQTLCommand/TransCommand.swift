@@ -117,6 +117,14 @@ struct TransCommand: ParsableCommand {
       OUT.trans_best_by_variant.tsv.gz and OUT.trans_best_by_phenotype.tsv.gz, with --permutations \
       OUT.trans_permutations.tsv.gz, and OUT.trans_qq.tsv (quantiles of a sample of all p).
 
+      With --grm the model is y ~ covariates + u + g + e, Var u = h2 * K, with h2 of each phenotype as OUT.heritability.tsv.gz has it. \
+      With --lmm-exact every pair of p at most ten times the threshold is fitted anew, with h2 estimated by REML while the variant is in \
+      the model: beta, se, t, p (and so q) are of that fit, h2 is its own, pval_lrt tests beta = 0 by maximum likelihood; pairs whose new \
+      p is at most the threshold are written. A pair whose p falls by more than a factor of ten is missed.
+
+      With --loco each chromosome's variants are tested with the matrix of the other chromosomes, and OUT.heritability.tsv.gz has a row \
+      for each phenotype and chromosome left out. It takes a decomposition for each chromosome, one at a time.
+
       With --interaction the model is y ~ covariates + i + g + g*i for every term i of the table, all terms at once, and pairs are \
       those in which a g*i has small p; they go to OUT.trans_interaction.tsv.gz, with q by term.
 
@@ -140,6 +148,9 @@ struct TransCommand: ParsableCommand {
       throw ValidationError("--format fastqtl is a cis format; trans knows swiftqtl, tensorqtl and qtltools.")
     }
     try effect.validate(resources.format, normal: test.normal)
+    try mixed.validate(resources.format)
+    if mixed.loco, pairs.best { throw ValidationError("--best is not for --loco.") }
+    if mixed.lmmExact, pairs.best { throw ValidationError("--best is not for --lmm-exact.") }
     if mixed.isMixed {
       try mixed.refuse(
         [
@@ -182,7 +193,8 @@ private struct TransRun {
     table = ResultTable(
       .trans, command.resources.format, study.features,
       effects: try command.effect.columns(
-        of: study, command.test.scanOptions(.init()), workers: command.resources.workers))
+        of: study, command.test.scanOptions(.init()), workers: command.resources.workers),
+      exactFits: command.mixed.lmmExact)
   }
 
   func execute() throws {
@@ -206,14 +218,15 @@ private struct TransRun {
       command.pairs.best
       ? try files.open(out + ".trans_best_by_variant.tsv.gz", compression: run.compression) : nil
     let inputs = try Manifest.inputs(
-      command.input.files(of: study) + command.mixed.files + [command.pairs.excludePairs].compactMap(\.self))
+      command.input.files(of: study) + command.mixed.files(of: study)
+        + [command.pairs.excludePairs].compactMap(\.self))
     try hits.append(bytes: table.headerLine(adding: spool == nil ? "" : "q"))
     try byVariant?.append(bytes: table.headerLine())
 
     let (table, progress) = (self.table, self.progress)
     let started = progress.elapsed
     let summary = try scan.run(
-      in: study, execution: run.execution,
+      in: study, leavingOut: command.mixed.leavingOut, execution: run.execution,
       render: { RenderedBatch($0, table, level: run.compressionLevel, spooled: spool != nil) },
       emit: { batch in
         if let spool { try spool.append(batch.spooled) } else { try batch.write(to: hits) }

@@ -2,10 +2,12 @@ import SwiftQTL
 
 /// Variance components, a row per phenotype.
 enum VarianceTable {
-  static func text(_ rows: [TraitVariance], _ features: [Feature]) -> RowBuffer {
+  /// - Parameter leavesOut: whether a column names the chromosome left out of the relationship matrix.
+  static func text(_ rows: [TraitVariance], _ features: [Feature], leavesOut: Bool = false) -> RowBuffer {
     var out = RowBuffer()
     out.append(
-      "phenotype_id\tn\th2\th2_se\tvariance\tlog_likelihood\tlog_likelihood_null\tlrt\tpval_lrt\tstatus\n")
+      "phenotype_id\tn\th2\th2_se\tvariance\tlog_likelihood\tlog_likelihood_null\tlrt\tpval_lrt\tstatus")
+    out.append(leavesOut ? "\tleft_out\n" : "\n")
     for row in rows {
       let estimate = row.estimate
       out.append(cells: features[row.feature].id)
@@ -19,6 +21,10 @@ enum VarianceTable {
       out.append(logP: estimate.logP)
       out.appendTab()
       out.append(estimate.status.rawValue)
+      if leavesOut {
+        out.appendTab()
+        out.append(row.leftOut ?? "none")
+      }
       out.appendNewline()
     }
     return out
@@ -33,7 +39,10 @@ enum VarianceTable {
     guard !summary.variances.isEmpty else { return [] }
     let path = run.out + ".heritability.tsv.gz"
     let writer = try files.open(path, compression: run.compression)
-    try writer.append(text(summary.variances, study.features))
+    try writer.append(
+      text(
+        summary.variances, study.features,
+        leavesOut: summary.variances.contains { $0.leftOut != nil }))
     _ = try writer.finish()
     return [path]
   }

@@ -111,7 +111,7 @@ import Testing
 
   @Test func refused() throws {
     let cases: [(options: [String], grm: String, status: Int32, says: String)] = [
-      (["--max-patterns", "2"], "k.txt", 65, "3 different sets of samples"),
+      (["--max-patterns", "2"], "k.txt", 65, "3 different patterns"),
       (["--max-patterns", "0"], "k.txt", 64, "--max-patterns"),
       (["--format", "tensorqtl"], "k.txt", 64, "--format"),
       ([], "absent.txt", 74, "No such file"),

@@ -64,15 +64,10 @@ import Testing
   /// Its tables have seven digits, and its λ stops at 1e-5 relative: all agree to 1e-5.
   @Test(
     .disabled(if: SharedFolder.isAbsent, "the shared data are absent"),
-    arguments: [
-      Mice(trait: "CD8", column: 0, pve: 0.608801, error: 0.032774, reml: -1584.34, ml: -1584.72),
-      Mice(trait: "MCH", column: 5, pve: 0.636128, error: 0.0314253, reml: -1971.87, ml: -1972.37),
-    ])
+    arguments: [Mice.cd8, .mch])
   func gemma(_ mice: Mice) throws {
     let genotypes = try Mice.genotypes.get()
-    let phenotypes = try SharedFolder.table("data/gemma_mouse_hs1940/mouse_hs1940.pheno.txt.gz").map {
-      Double($0[mice.column])
-    }
+    let phenotypes = try mice.phenotypes()
     let analysed = phenotypes.indices.filter { phenotypes[$0] != nil }
     let (n, all) = (analysed.count, phenotypes.count)
     let ids = phenotypes.indices.map { "m\($0)" }
@@ -90,7 +85,7 @@ import Testing
     #expect(abs(null.heritability - mice.pve) < 1e-6 && abs(null.standardError - mice.error) < 1e-6)
     #expect(abs(null.logLikelihood - mice.reml) < 0.01 && abs(nullML.logLikelihood - mice.ml) < 0.01)
 
-    let table = try SharedFolder.table("oracles/gemma_mouse/mouse_hs1940_\(mice.trait)_lmm4.assoc.txt.gz")
+    let table = try mice.association()
     let column = Dictionary(uniqueKeysWithValues: zip(table[0], table[0].indices))
     let rows = Array(table.dropFirst())
     let y = reml.rotate(trait).storage
@@ -137,68 +132,6 @@ import Testing
 extension PairRefit {
   mutating func fit(_ trait: [Double], _ variant: [Double]) -> PairFit? {
     trait.withUnsafeBufferPointer { y in variant.withUnsafeBufferPointer { fit(trait: y, variant: $0) } }
-  }
-}
-
-/// One trait of the mice, and GEMMA's log of it.
-struct Mice: Sendable {
-  var trait: String
-  var column: Int
-  var pve: Double
-  var error: Double
-  var reml: Double
-  var ml: Double
-
-  struct Genotypes: Sendable {
-    /// By SNP, then mouse.
-    var values: [Double]
-    var index: [String: Int]
-    var kinship: Matrix
-  }
-
-  static let genotypes = Result { try read() }
-
-  private static func read() throws -> Genotypes {
-    var values: [Double] = []
-    var index: [String: Int] = [:]
-    var data = try SharedFolder.unzipped("data/gemma_mouse_hs1940/mouse_hs1940.geno.txt.gz")
-    data.append(0)
-    data.withUnsafeBytes { bytes in
-      var at = bytes.assumingMemoryBound(to: CChar.self).baseAddress!
-      while at.pointee != 0 {
-        let name = at
-        while at.pointee != UInt8(ascii: ",") { at += 1 }
-        index[String(decoding: UnsafeRawBufferPointer(start: name, count: at - name), as: UTF8.self)] =
-          index.count
-        // Two alleles.
-        for _ in 0..<2 {
-          at += 1
-          while at.pointee != UInt8(ascii: ",") { at += 1 }
-        }
-        while at.pointee == UInt8(ascii: ",") {
-          var end: UnsafeMutablePointer<CChar>?
-          values.append(strtod(at + 1, &end))
-          at = UnsafePointer(end!)
-        }
-        while at.pointee == 10 || at.pointee == 13 { at += 1 }
-      }
-    }
-    let n = values.count / index.count
-    // SNPs that GEMMA took: those of the table of the phenotype in the first column.
-    let used = try SharedFolder.table("oracles/gemma_mouse/mouse_hs1940_CD8_lmm4.assoc.txt.gz").dropFirst()
-      .map { index[String($0[1])]! }
-    var centered = Matrix(rows: used.count, columns: n)
-    for (k, j) in used.enumerated() {
-      let mean = values[j * n..<(j + 1) * n].reduce(0, +) / Double(n)
-      for i in 0..<n { centered[k, i] = values[j * n + i] - mean }
-    }
-    var kinship = centered.crossProduct
-    for k in kinship.storage.indices { kinship.storage[k] /= Double(used.count) }
-    let corner = try SharedFolder.table("oracles/gemma_mouse/mouse_hs1940.cXX.first60.txt.gz")
-    for (i, row) in corner.enumerated() {
-      for (j, cell) in row.enumerated() { try #require(abs(kinship[i, j] - Double(cell)!) < 1e-9) }
-    }
-    return Genotypes(values: values, index: index, kinship: kinship)
   }
 }
 

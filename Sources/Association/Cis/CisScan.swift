@@ -30,35 +30,87 @@ public struct CisScan: Sendable {
 
   /// Streams the pairs in variant order: `render` runs on the workers, `emit` in order.
   ///
+  /// - Parameter parts: what is left out of the relationship matrix; chromosomes without a phenotype are then not looked at.
   /// - Throws: ``StudyError`` `inconsistent` when no phenotype has a location or no pair was found; what readers and `emit` throw.
   public func run<Rendered: Sendable>(
-    in study: Study, execution: Execution,
+    in study: Study, leavingOut parts: LeaveOneChromosomeOut? = nil, execution: Execution,
+    render: @escaping @Sendable (PairBatch) throws -> Rendered,
+    emit: @escaping @Sendable (Rendered) throws -> Void
+  ) throws -> ScanSummary {
+    guard study.features.contains(where: \.hasLocation) else {
+      throw Self.noLocation
+    }
+    var scan = self
+    scan.anchor = anchor.resolved(for: study.features)
+    var summary =
+      if let parts {
+        try parts.run(
+          study, options.selection,
+          only: Set(study.features.lazy.filter(\.hasLocation).map { Chromosome.normalized($0.chromosome) })
+        ) { own, selection, share in
+          try scan.scan(chromosomesOf: selection, own, share, execution, render: render, emit: emit)
+        } ?? ScanSummary()
+      } else { try scan.scan(study, execution, render: render, emit: emit) }
+    summary.drops += study.features.filter { !$0.hasLocation }
+      .map { Drop(.phenotype, id: $0.id, reason: "no location") }
+    guard summary.counts.tests > 0 else {
+      throw Self.noVariant(summary.counts.variants, summary.traits)
+    }
+    return summary
+  }
+
+  /// Variants of some chromosomes, with the traits that are there: others would be prepared for nothing.
+  private func scan<Rendered: Sendable>(
+    chromosomesOf selection: VariantSelection, _ study: Study,
+    _ share: @escaping @Sendable (Double) -> Double, _ execution: Execution,
+    render: @escaping @Sendable (PairBatch) throws -> Rendered,
+    emit: @escaping @Sendable (Rendered) throws -> Void
+  ) throws -> ScanSummary {
+    let chromosomes = Set(selection.regions.map(\.chromosome))
+    let features = study.features.indices.filter {
+      study.features[$0].hasLocation
+        && chromosomes.contains(Chromosome.normalized(study.features[$0].chromosome))
+    }
+    var scan = self
+    scan.options.selection = selection
+    var summary = try scan.scan(
+      study.replacing(
+        features: features.map { study.features[$0] },
+        phenotypes: study.phenotypes.selectingColumns(features)), execution,
+      render: { batch in
+        var batch = batch
+        for k in batch.rows.indices { batch.rows[k].feature = features[batch.rows[k].feature] }
+        batch.fractionRead = share(batch.fractionRead)
+        return try render(batch)
+      }, emit: emit)
+    for k in summary.variances.indices {
+      summary.variances[k].feature = features[summary.variances[k].feature]
+    }
+    return summary
+  }
+
+  /// - Precondition: `anchor` has been decided.
+  private func scan<Rendered: Sendable>(
+    _ study: Study, _ execution: Execution,
     render: @escaping @Sendable (PairBatch) throws -> Rendered,
     emit: @escaping @Sendable (Rendered) throws -> Void
   ) throws -> ScanSummary {
     BLAS.useSingleThread()
-    guard study.features.contains(where: \.hasLocation) else {
-      throw Self.noLocation
-    }
-    try execution.require(samples: study.sampleCount, traits: study.features.count)
+    try execution.require(
+      options.refitBytes(of: study), samples: study.sampleCount, traits: study.features.count)
     let prepared = try PreparedStudy(study, options, workers: execution.workers)
     let traits = prepared.traits
     let windows = CisWindows(
       features: traits.ordinals.enumerated().map { ($0.offset, study.features[$0.element]) },
-      radius: radius, anchor: anchor.resolved(for: study.features))
+      radius: radius, anchor: anchor)
     let alternative = options.alternative
     let counts = try scanPanels(
       of: study, options, execution,
-      scratch: { CisWorker(prepared, windows, alternative) },
+      scratch: { CisWorker(prepared, windows, alternative, featureCount: study.features.count) },
       process: { $0.process($1, fractionRead: $2) }, render: render, emit: emit)
     var summary = ScanSummary(prepared)
-    summary.drops += study.features.filter { !$0.hasLocation }
-      .map { Drop(.phenotype, id: $0.id, reason: "no location") }
     summary.counts = counts
     summary.backend = "fp64"
-    guard summary.counts.tests > 0 else {
-      throw Self.noVariant(summary.counts.variants, traits.count)
-    }
     return summary
   }
 
@@ -79,12 +131,16 @@ public struct CisScan: Sendable {
 /// One worker of a cis scan.
 private struct CisWorker {
   private let windows: CisWindows
+  private let traitOfFeature: [Int32]
   private var evaluator: PairEvaluator
   private var chromosome = ChromosomeCache()
   private var nearby: [Int32] = []
 
-  init(_ prepared: PreparedStudy, _ windows: CisWindows, _ alternative: Alternative) {
+  init(
+    _ prepared: PreparedStudy, _ windows: CisWindows, _ alternative: Alternative, featureCount: Int
+  ) {
     self.windows = windows
+    traitOfFeature = prepared.traits.indexOfFeature(featureCount)
     evaluator = PairEvaluator(
       traits: prepared.traits, residualiser: prepared.residualiser, alternative: alternative)
   }
@@ -112,6 +168,10 @@ private struct CisWorker {
       let before = batch.rows.count
       let untestable = nearby.withUnsafeBufferPointer {
         evaluator.evaluate($0, variant: batch.variants.count, into: &batch.rows)
+      }
+      for k in before..<batch.rows.count {
+        batch.rows[k] = evaluator.refitted(
+          batch.rows[k], trait: Int(traitOfFeature[batch.rows[k].feature]))
       }
       batch.counts.tests += nearby.count - untestable
       batch.counts.untestable += untestable

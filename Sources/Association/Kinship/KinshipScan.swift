@@ -126,12 +126,11 @@ public struct KinshipScan: Sendable {
   }
 
   static let notAutosomal = "not on an autosome"
-  private static let otherChromosomes: Set = ["X", "Y", "XY", "MT", "PAR1", "PAR2"]
 
   private func keepingAutosomes(_ block: GenotypeBlock) -> GenotypeBlock {
     guard autosomesOnly else { return block }
     let kept = block.variants.indices.filter {
-      !Self.otherChromosomes.contains(Chromosome.normalized(block.variants[$0].chromosome))
+      Chromosome.isAutosome(Chromosome.normalized(block.variants[$0].chromosome))
     }
     guard kept.count < block.count else { return block }
     let left = Set(block.variants.indices).subtracting(kept).sorted()

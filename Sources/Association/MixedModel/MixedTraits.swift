@@ -18,6 +18,9 @@ public struct MixedModelOptions: Sendable, Equatable {
   }
 
   public var test: Test
+  /// Whether rows are of models whose h² is estimated with the variant in them: Wald's test by REML, that of the likelihood ratio by ML
+  /// (``PairRow/exactFit``). Not for ``Test/score``, nor for `--best`. 8 bytes more for each phenotype value.
+  public var refitsExactly: Bool
   /// Patterns of missing phenotypes: each takes a decomposition of its own.
   public var maximumPatterns: Int
   /// Decompositions made here may use so many BLAS threads, in so many bytes.
@@ -25,13 +28,17 @@ public struct MixedModelOptions: Sendable, Equatable {
   public var memory: Int
 
   public init(
-    test: Test = .wald, maximumPatterns: Int = 10, threads: Int = 1, memory: Int = .max
+    test: Test = .wald, refitsExactly: Bool = false, maximumPatterns: Int = 10, threads: Int = 1,
+    memory: Int = .max
   ) {
     self.test = test
+    self.refitsExactly = refitsExactly
     self.maximumPatterns = maximumPatterns
     self.threads = threads
     self.memory = memory
   }
+
+  var needsMaximumLikelihood: Bool { test == .score || refitsExactly }
 }
 
 /// What turns a panel of residualised traits into right-hand sides of a mixed model (methods: Kang et al. 2010,
@@ -50,6 +57,8 @@ struct MixedTraits: Sendable {
   let ratio: [Double]
   /// Of each trait, in its own units.
   let estimates: [VarianceEstimate]
+  /// Where pairs are fitted anew.
+  let refit: RefitModel?
   let notes: [String]
 
   /// ρ²·g'Pg at the trait's h, from U'g.
@@ -69,6 +78,23 @@ struct MixedTraits: Sendable {
   }
 }
 
+/// One pattern of missing samples.
+private struct PatternModel: Sendable {
+  let spectrum: Spectrum
+  let components: VarianceComponents
+  /// Where pairs are fitted anew.
+  let refit: RefitModel.Components?
+
+  init(_ decomposition: SpectralDecomposition, _ spectrum: Spectrum, _ options: MixedModelOptions) {
+    self.spectrum = spectrum
+    components = VarianceComponents(decomposition, likelihood: options.test.likelihood)
+    refit =
+      options.refitsExactly
+      ? RefitModel.Components(
+        reml: components, ml: VarianceComponents(decomposition, likelihood: .ml)) : nil
+  }
+}
+
 extension TraitPanel {
   /// Replaces ỹ by Py/‖Py‖ at each trait's own h², and ‖My‖ by y'Py/‖Py‖, from which β and its error follow as before.
   ///
@@ -79,6 +105,7 @@ extension TraitPanel {
     _ relatedness: Relatedness, sampleIDs: [String], residualiser: Residualiser, _ options: MixedModelOptions,
     workers: Int
   ) throws(StudyError) {
+    precondition(!options.refitsExactly || options.test == .wald)
     let used = Set(patternOf)
     guard used.count <= options.maximumPatterns else {
       throw StudyError(
@@ -86,7 +113,7 @@ extension TraitPanel {
         "phenotypes miss values in \(used.count) different patterns; a mixed model decomposes the relationship matrix for each, and \(options.maximumPatterns) are allowed",
         remedy: "fill the missing values in, leave samples or phenotypes out, or raise --max-patterns")
     }
-    var models: [(spectrum: Spectrum, components: VarianceComponents)?] = []
+    var models: [PatternModel?] = []
     var notes: [String] = []
     for (p, pattern) in patterns.enumerated() {
       guard used.contains(Int32(p)) else {
@@ -103,24 +130,28 @@ extension TraitPanel {
       let missing = Set(pattern.missing)
       let observed = (0..<sampleCount).filter { !missing.contains(Int32($0)) }
       models.append(
-        (
+        PatternModel(
+          decomposition,
           Spectrum(decomposition, observed: missing.isEmpty ? nil : observed, sampleCount: sampleCount),
-          VarianceComponents(decomposition, likelihood: options.test.likelihood)
-        ))
+          options))
     }
     let outcomes = decorrelate(models, workers: workers)
+    let refit =
+      options.refitsExactly
+      ? RefitModel(
+        components: models.map { $0?.refit }, traits: outcomes.compactMap(\.refit), lengths: norms) : nil
     scaleNorms(by: outcomes.map(\.factor))
     mixed = MixedTraits(
       sampleCount: sampleCount, test: options.test, spectra: models.map { $0?.spectrum },
       heritability: outcomes.map(\.estimate.heritability), ratio: outcomes.map(\.ratio),
-      estimates: outcomes.map(\.estimate), notes: notes)
+      estimates: outcomes.map(\.estimate), refit: refit, notes: notes)
   }
 
   /// Every trait in place, by panels over the workers.
   ///
   /// - Parameter models: by pattern.
   private mutating func decorrelate(
-    _ models: [(spectrum: Spectrum, components: VarianceComponents)?], workers: Int
+    _ models: [PatternModel?], workers: Int
   ) -> [Decorrelation.Outcome] {
     let n = sampleCount
     // Panels of traits that share a pattern; their width decides on no bit (the last is filled up with zeros).
@@ -139,7 +170,7 @@ extension TraitPanel {
         var own: [Decorrelation.Outcome] = []
         for k in stride(from: lane, to: panels.count, by: lanes) {
           guard let model = models[panels[k].pattern] else { continue }
-          own += scratch.run(panels[k].traits, model.spectrum, model.components, shared.unit)
+          own += scratch.run(panels[k].traits, model, shared.unit)
         }
         parts.withLock { $0 += own }
       }
@@ -172,14 +203,14 @@ extension TraitPanel {
           remedy:
             "store it with the same covariates (grm --eigen --covariates), or give the relationship matrix")
       }
-      guard options.test == .wald || !stored.kinshipValues.isEmpty else {
+      guard !options.needsMaximumLikelihood || !stored.kinshipValues.isEmpty else {
         throw StudyError(
           .inconsistent, "the stored decomposition lacks what maximum likelihood needs",
           remedy: "store it anew, or give the relationship matrix")
       }
       return stored
     case .kinship(let kinship):
-      let needsML = options.test == .score
+      let needsML = options.needsMaximumLikelihood
       guard !pattern.missing.isEmpty else {
         return try SpectralDecomposition(
           of: kinship, covariateBasis: basis, forMaximumLikelihood: needsML, threads: options.threads,
@@ -233,6 +264,8 @@ private struct Decorrelation {
     var ratio: Double
     /// From ‖My‖ to y'Py/‖Py‖.
     var factor: Double
+    /// Where pairs are fitted anew.
+    var refit: RefitModel.Trait?
   }
 
   private let n: Int
@@ -249,9 +282,9 @@ private struct Decorrelation {
   ///
   /// - Returns: the outcome of each, estimates of the trait at length 1.
   mutating func run(
-    _ traits: ArraySlice<Int>, _ spectrum: Spectrum, _ components: VarianceComponents,
-    _ unit: UnsafeMutablePointer<Double>
+    _ traits: ArraySlice<Int>, _ model: PatternModel, _ unit: UnsafeMutablePointer<Double>
   ) -> [Outcome] {
+    let spectrum = model.spectrum
     let m = spectrum.size
     for k in columns.indices { columns[k] = 0 }
     rotated = [Double](repeating: 0, count: m * Spectrum.width)
@@ -263,10 +296,13 @@ private struct Decorrelation {
     }
     spectrum.rotate(columns, into: &rotated)
     var estimates: [VarianceEstimate] = []
+    var refits: [RefitModel.Trait?] = []
     for k in 0..<traits.count {
       let offset = k * m
-      let estimate = components.estimate(rotated: Array(rotated[offset..<offset + m]))
+      let own = Array(rotated[offset..<offset + m])
+      let estimate = model.components.estimate(rotated: own)
       estimates.append(estimate)
+      refits.append(model.refit.map { RefitModel.Trait(rotated: own, $0) })
       for i in 0..<m {
         weighted[offset + i] = -rotated[offset + i] / (1 + estimate.heritability * spectrum.excess[i])
       }
@@ -285,7 +321,8 @@ private struct Decorrelation {
         for i in 0..<n { unit[trait * n + i] = z[i] / length }
         let s = estimate.quadraticForm
         return Outcome(
-          trait: trait, estimate: estimate, ratio: s.squareRoot() / length, factor: s / length)
+          trait: trait, estimate: estimate, ratio: s.squareRoot() / length, factor: s / length,
+          refit: refits[k])
       }
     }
   }

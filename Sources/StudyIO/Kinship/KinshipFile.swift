@@ -43,6 +43,23 @@ public enum KinshipFile {
     return [path] + [KinshipText.idPath(path)].filter(LocalFile.exists)
   }
 
+  /// Where `swiftqtl grm --by-chromosome` put the matrix of one chromosome beside the whole one.
+  ///
+  /// - Parameters:
+  ///   - path: of the whole, as ``read(_:ids:)`` takes it.
+  ///   - chromosome: its normalised name.
+  /// - Returns: nil where there is none of a sex chromosome, of a pseudoautosomal region or of MT, which are left out as a rule.
+  /// - Throws: ``StudyError`` `environment` when there is none of another.
+  public static func part(of path: String, chromosome: String) throws(StudyError) -> String? {
+    let prefix = path.hasSuffix(".grm.bin") ? String(path.dropLast(8)) : path
+    let part = "\(prefix).chr\(chromosome).grm.bin"
+    if LocalFile.exists(part) { return part }
+    guard Chromosome.isAutosome(chromosome) else { return nil }
+    throw StudyError(
+      .environment, file: part, "the relationship matrix has no file of chromosome \(chromosome)",
+      remedy: "make it with swiftqtl grm --by-chromosome, or leave the chromosome out with --region")
+  }
+
   /// Writes GCTA's three files; what has no count of variants gets 0.
   ///
   /// - Returns: their paths.
