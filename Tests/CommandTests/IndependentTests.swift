@@ -161,7 +161,7 @@ import Testing
       ("grouped.tsv", ["--phenotype-groups", folder.path("others.txt")], 65, "none of its 1 phenotypes"),
       ("permute.tsv", ["--fdr", "0"], 64, "--fdr"),
       ("permute.tsv", ["--max-signals", "0"], 64, "--max-signals"),
-      ("permute.tsv", ["--grm", "k", "--lmm-test", "score"], 64, "has no --lmm-test score"),
+      ("permute.tsv", ["--grm", "k", "--lmm-test", "score"], 64, "--lmm-test score is for trans"),
       ("permute.tsv", ["--grm", "k", "--grm-eigen", "e"], 64, "exclude each other"),
       ("permute.tsv", ["--format", "fastqtl"], 64, "--format"),
     ]

@@ -303,7 +303,9 @@ extension PairEvaluator {
     let pattern = Int(traits.patternOf[trait])
     if let mixed = traits.mixed {
       return (0..<window.count).map { k in
-        let squared = mixed.squaredLength(trait, pattern: pattern) { window.withRotated(k, pattern: pattern, $0) }
+        let squared = mixed.squaredLength(trait, pattern: pattern) {
+          window.withRotated(k, pattern: pattern, $0)
+        }
         return squared > Self.collinearity * window.squaredNorm(k) ? squared.squareRoot() : 0
       }
     }
