@@ -2,12 +2,13 @@ internal import Distributions
 internal import StudyData
 
 /// The most significant pair so far.
-struct BestPair: Sendable {
-  var variant: TestedVariant
-  var row: PairRow
+public struct BestPair: Sendable {
+  public var variant: TestedVariant
+  /// Its `variant` says nothing.
+  public var row: PairRow
 
   /// By ln p (ν differs between rows), ties by |t|, then by variant and feature order.
-  func isBetter(than other: BestPair) -> Bool {
+  public func isBetter(than other: BestPair) -> Bool {
     if row.logP != other.row.logP { return row.logP < other.row.logP }
     if abs(row.t) != abs(other.row.t) { return abs(row.t) > abs(other.row.t) }
     if variant.ordinal != other.variant.ordinal { return variant.ordinal < other.variant.ordinal }
@@ -26,8 +27,10 @@ struct TraitBests: Sendable {
     floors = Array(repeating: 0, count: count)
   }
 
-  mutating func offer(_ candidate: BestPair, trait: Int, criticalR: Double, alternative: Alternative) {
-    if let known = best[trait], !candidate.isBetter(than: known) { return }
+  /// - Returns: whether it is the best so far.
+  @discardableResult
+  mutating func offer(_ candidate: BestPair, trait: Int, criticalR: Double, alternative: Alternative) -> Bool {
+    if let known = best[trait], !candidate.isBetter(than: known) { return false }
     best[trait] = candidate
     let row = candidate.row
     let reached =
@@ -37,6 +40,7 @@ struct TraitBests: Sendable {
       case .less: row.t < 0 ? row.r2.squareRoot() : 0
       }
     floors[trait] = Float(reached / criticalR * (1 - 1e-6))
+    return true
   }
 
   /// Takes the better of each.

@@ -3,9 +3,11 @@ internal import Synchronization
 
 /// The loop that all scans share: blocks of variants are decoded and worked on by the workers, results come out in variant order.
 ///
-/// - Parameter work: gets a decoded block and the share of the input read when it was taken.
+/// - Parameters:
+///   - blocks: those to work on, by number from 0: the others are read over, not decoded.
+///   - work: gets a decoded block and the share of the input read when it was taken, of that which `blocks` leave.
 func scanBlocks<Output: Sendable, Scratch>(
-  of study: Study, _ selection: VariantSelection, _ execution: Execution,
+  of study: Study, _ selection: VariantSelection, blocks: Range<Int> = 0..<Int.max, _ execution: Execution,
   scratch: @escaping @Sendable () -> Scratch,
   work: @escaping @Sendable (inout Scratch, GenotypeBlock, Double) throws -> Output,
   finish: @escaping @Sendable (inout Scratch) -> Void = { _ in },
@@ -13,10 +15,22 @@ func scanBlocks<Output: Sendable, Scratch>(
 ) throws {
   let stream = try study.genotypes.stream(
     GenotypeRequest(samples: study.genotypeSamples, selection: selection, blockSize: Execution.blockSize))
+  for _ in 0..<blocks.lowerBound { guard try stream.nextChunk() != nil else { break } }
+  let before = stream.fractionRead
+  // Calls of `next` come one at a time.
+  let taken = Mutex(0)
   try orderedPipeline(
     workers: execution.workers, window: 2 * execution.workers,
     next: { () throws -> (any GenotypeChunk, Double)? in
-      try stream.nextChunk().map { ($0, stream.fractionRead) }
+      let count = taken.withLock { taken in
+        taken += 1
+        return taken
+      }
+      guard count <= blocks.count, let chunk = try stream.nextChunk() else { return nil }
+      let share =
+        blocks.upperBound < Int.max
+        ? Double(count) / Double(blocks.count) : (stream.fractionRead - before) / max(1e-9, 1 - before)
+      return (chunk, share)
     },
     scratch: scratch,
     work: { scratch, item in try work(&scratch, try item.0.decode(), item.1) },

@@ -98,6 +98,26 @@ public struct Residualiser: Sendable {
     q = other.q + direction
   }
 
+  /// All but the basis.
+  func encode(to encoder: inout ByteEncoder) {
+    encoder.put([sampleCount, rank, lostDimensions, effects])
+    drops.encode(to: &encoder)
+    encoder.put(droppedColumns)
+  }
+
+  init(_ archive: Archive) throws(ByteDecoder.Failure) {
+    var numbers: [Int] = []
+    (drops, droppedColumns) = try archive.decode("projector") { (decoder) throws(ByteDecoder.Failure) in
+      numbers = try decoder.values()
+      return (try [Drop](&decoder), try decoder.values(Int.self))
+    }
+    guard numbers.count == 4, numbers[0] > 0, numbers[1] >= 0, numbers[1] < numbers[0] else {
+      throw ByteDecoder.Failure()
+    }
+    (sampleCount, rank, lostDimensions, effects) = (numbers[0], numbers[1], numbers[2], numbers[3])
+    q = try archive.doubles("projector.basis", count: numbers[0] * numbers[1])
+  }
+
   /// The projector that takes out one more vector: ν falls by one for every trait whose samples tell it from the covariates, and
   /// a trait may have none left.
   ///

@@ -99,6 +99,12 @@ public struct PairBatch: Sendable {
   /// The most significant pair of each tested variant (`--best`); indices into `bestVariants`.
   public var bestVariants: [TestedVariant] = []
   public var bestRows: [PairRow] = []
+  /// Pairs of this block that may be the most significant of their trait: better than those that the same worker saw before.
+  public var traitLeads: [BestPair] = []
+  /// ln p of tests that were drawn, by variant.
+  public var sampled: [SampledVariant] = []
+  /// Tests with p in [k/20, (k+1)/20), where all are counted.
+  public var histogram: [Int] = []
   /// Variants left out, in file order.
   public var drops: [Drop] = []
   /// Share of the input read so far.
@@ -111,90 +117,5 @@ public struct PairBatch: Sendable {
   /// - Parameter logLimits: by feature of the study.
   public mutating func keepRows(within logLimits: [Double]) {
     rows.removeAll { !($0.logP <= logLimits[$0.feature]) }
-  }
-}
-
-/// What a scan did, as counts that add up over blocks.
-public struct ScanCounts: Sendable, Equatable {
-  /// Variants admitted by the filters.
-  public var variants = 0
-  /// Variants left out by the reader or the filters.
-  public var droppedVariants = 0
-  /// Pairs tested: the number that multiple testing is about.
-  public var tests = 0
-  /// Pairs not tested because of cis or cross-mapping exclusion.
-  public var excluded = 0
-  /// Pairs not tested because the variant does not vary among the trait's samples.
-  public var untestable = 0
-  /// Pairs decided by products of integers, and by fp32 products.
-  public var integerPairs = 0
-  public var floatPairs = 0
-  /// Pairs that the screen could not discard.
-  public var survivors = 0
-  public var rows = 0
-  /// Rows whose residual is zero up to rounding.
-  public var perfectFits = 0
-  /// Admitted variants without a position: they are near to nothing.
-  public var unplacedVariants = 0
-
-  public static func += (a: inout Self, b: Self) {
-    a.variants += b.variants
-    a.droppedVariants += b.droppedVariants
-    a.tests += b.tests
-    a.excluded += b.excluded
-    a.untestable += b.untestable
-    a.integerPairs += b.integerPairs
-    a.floatPairs += b.floatPairs
-    a.survivors += b.survivors
-    a.rows += b.rows
-    a.perfectFits += b.perfectFits
-    a.unplacedVariants += b.unplacedVariants
-  }
-}
-
-/// What a finished scan says about itself.
-public struct ScanSummary: Sendable {
-  public var counts = ScanCounts()
-  /// Traits analysed.
-  public var traits = 0
-  /// Distinct sets of missing samples among them.
-  public var missingPatterns = 0
-  /// Rank of the covariates with the intercept.
-  public var covariateRank = 0
-  /// ν of a complete trait.
-  public var degreesOfFreedom = 0
-  /// Covariates and phenotypes left out.
-  public var drops: [Drop] = []
-  /// The most significant pair of each trait (`--best`), by feature; `variant` indexes `bestVariants`.
-  public var bestVariants: [TestedVariant] = []
-  public var bestRows: [PairRow] = []
-  /// ln p of a deterministic sample of the tests, ascending: for π₀ and QQ plots.
-  public var sampledLogP: [Double] = []
-  /// Tests with p in [k/20, (k+1)/20), over all pairs (`--histogram full`).
-  public var histogram: [Int] = []
-  public var backend = ""
-  /// Of each trait in a mixed model, by feature of the study.
-  public var variances: [TraitVariance] = []
-  /// What the user should know about how the data were taken, a line each.
-  public var notes: [String] = []
-
-  /// Of nothing.
-  init() {}
-
-  init(_ prepared: PreparedStudy) {
-    traits = prepared.traits.count
-    missingPatterns = Set(prepared.traits.patternOf).count
-    covariateRank = prepared.residualiser.rank
-    degreesOfFreedom = prepared.traits.patterns[0].degreesOfFreedom
-    drops = prepared.residualiser.drops + prepared.traits.drops
-    if let mixed = prepared.traits.mixed {
-      let traits = prepared.traits
-      variances = traits.ordinals.indices.map {
-        TraitVariance(
-          feature: traits.ordinals[$0], n: traits.sizes[Int(traits.patternOf[$0])].observed,
-          estimate: mixed.estimates[$0])
-      }
-      notes = mixed.notes
-    }
   }
 }

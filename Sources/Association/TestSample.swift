@@ -8,34 +8,26 @@ internal import Synchronization
 /// are drawn depends on seed, ordinals and the number of samples only: not on threads, blocks, back end or file format.
 final class TestSample: Sendable {
   static let traitsPerVariant = 64
-  private let variantCount: Int
-
-  /// As much fp64 work for any number of samples; with 1,000 variants π₀ still has a standard error of 0.004.
-  private static func count(samples: Int) -> Int { max(1_000, min(15_625, 15_625_000 / samples)) }
 
   /// Variants with the same ordinal up to this many bits draw the same traits.
   private static let groupBits = 6
   private let seed: UInt64
-
-  private struct State {
-    var drawn: [(hash: UInt64, logP: [Double])] = []
-  }
-  private let state = Mutex(State())
+  private let draw: Mutex<TestDraw>
   private let limit: Atomic<UInt64>
 
   /// - Parameter variantCount: of the variants to be read, where it is known: then most variants that will not stay are never
   ///   evaluated. The sample is the same either way as long as the filters keep half of the variants.
   init(seed: UInt64, variantCount variants: Int?, sampleCount: Int) {
     self.seed = seed
-    let count = Self.count(samples: sampleCount)
-    variantCount = count
-    let share = variants.map { 2 * Double(count) / Double(max(1, $0)) } ?? 1
+    let draw = TestDraw(seed: seed, sampleCount: sampleCount)
+    let share = variants.map { 2 * Double(draw.variantCount) / Double(max(1, $0)) } ?? 1
     limit = Atomic(share < 1 ? UInt64(share * 0x1p64) : .max)
+    self.draw = Mutex(draw)
   }
 
   /// Whether the variant may still be in the sample (it is, unless enough smaller hashes turn up).
   func admits(_ ordinal: Int) -> Bool {
-    hash(ordinal, -1) <= limit.load(ordering: .relaxed)
+    pairHash(seed: seed, ordinal, -1) <= limit.load(ordering: .relaxed)
   }
 
   /// The traits drawn for the variant, ascending, without repeats.
@@ -46,7 +38,8 @@ final class TestSample: Sendable {
       return
     }
     for k in 0..<Self.traitsPerVariant {
-      out.append(Int32(hash(ordinal >> Self.groupBits, k).multipliedFullWidth(by: UInt64(count)).high))
+      let hash = pairHash(seed: seed, ordinal >> Self.groupBits, k)
+      out.append(Int32(hash.multipliedFullWidth(by: UInt64(count)).high))
     }
     out.sort()
     var last: Int32 = -1
@@ -56,29 +49,56 @@ final class TestSample: Sendable {
     }
   }
 
-  func add(_ sampled: [(ordinal: Int, logP: [Double])]) {
-    guard !sampled.isEmpty else { return }
-    state.withLock { state in
-      state.drawn += sampled.map { (hash($0.ordinal, -1), $0.logP) }
-      if state.drawn.count >= 2 * variantCount { limit.store(trim(&state), ordering: .relaxed) }
-    }
+  /// What `sampled` leaves in the sample bounds what need be drawn from now on.
+  func add(_ sampled: [SampledVariant]) {
+    guard !sampled.isEmpty, let bound = draw.withLock({ $0.add(sampled) }) else { return }
+    limit.store(bound, ordering: .relaxed)
+  }
+}
+
+/// Tests drawn with one variant.
+public struct SampledVariant: Sendable, Equatable {
+  public var ordinal: Int
+  public var logP: [Double]
+
+  public init(ordinal: Int, logP: [Double]) {
+    self.ordinal = ordinal
+    self.logP = logP
+  }
+}
+
+/// The variants with the smallest hashes of all that were drawn.
+struct TestDraw: Sendable {
+  /// As much fp64 work for any number of samples; with 1,000 variants π₀ still has a standard error of 0.004.
+  let variantCount: Int
+  private let seed: UInt64
+  private var drawn: [(hash: UInt64, logP: [Double])] = []
+
+  init(seed: UInt64, sampleCount: Int) {
+    self.seed = seed
+    variantCount = max(1_000, min(15_625, 15_625_000 / sampleCount))
+  }
+
+  /// - Returns: when some were left out, the largest hash that was not.
+  mutating func add(_ sampled: [SampledVariant]) -> UInt64? {
+    drawn += sampled.map { (pairHash(seed: seed, $0.ordinal, -1), $0.logP) }
+    return drawn.count >= 2 * variantCount ? trim() : nil
   }
 
   /// ln p of the sample, ascending.
   func logP() -> [Double] {
-    state.withLock { state in
-      if state.drawn.count > variantCount { _ = trim(&state) }
-      return state.drawn.flatMap(\.logP).sorted()
-    }
+    var own = self
+    if own.drawn.count > variantCount { _ = own.trim() }
+    return own.drawn.flatMap(\.logP).sorted()
   }
 
-  private func trim(_ state: inout State) -> UInt64 {
-    state.drawn.sort { $0.hash < $1.hash }
-    state.drawn.removeSubrange(variantCount...)
-    return state.drawn[variantCount - 1].hash
+  private mutating func trim() -> UInt64 {
+    drawn.sort { $0.hash < $1.hash }
+    drawn.removeSubrange(variantCount...)
+    return drawn[variantCount - 1].hash
   }
+}
 
-  private func hash(_ ordinal: Int, _ k: Int) -> UInt64 {
-    pairHash(seed: seed, UInt64(bitPattern: Int64(ordinal)), UInt64(bitPattern: Int64(k)))
-  }
+private func pairHash(seed: UInt64, _ ordinal: Int, _ k: Int) -> UInt64 {
+  pairHash(seed: seed, UInt64(bitPattern: Int64(ordinal)), UInt64(bitPattern: Int64(k)))
 }

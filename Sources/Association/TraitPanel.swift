@@ -204,6 +204,46 @@ struct TraitPanel: Sendable {
 }
 
 extension TraitPanel {
+  /// All but the traits themselves and ``mixed``.
+  func encode(to encoder: inout ByteEncoder) {
+    encoder.put(ordinals)
+    encoder.put(norms)
+    encoder.put(patternOf)
+    encoder.put(patterns.map(\.missing.count))
+    encoder.put(patterns.flatMap(\.missing))
+    drops.encode(to: &encoder)
+  }
+
+  init(_ archive: Archive, _ residualiser: Residualiser) throws(ByteDecoder.Failure) {
+    let n = residualiser.sampleCount
+    var (sizes, missing): ([Int], [Int32]) = ([], [])
+    (ordinals, norms, patternOf, drops) = try archive.decode("traits") {
+      (decoder) throws(ByteDecoder.Failure) in
+      let ordinals: [Int] = try decoder.values()
+      let norms: [Double] = try decoder.values()
+      let patternOf: [Int32] = try decoder.values()
+      sizes = try decoder.values()
+      missing = try decoder.values()
+      return (ordinals, norms, patternOf, try [Drop](&decoder))
+    }
+    let count = ordinals.count
+    guard count > 0, norms.count == count, patternOf.count == count,
+      patternOf.allSatisfy({ sizes.indices.contains(Int($0)) }), sizes.allSatisfy({ $0 >= 0 && $0 < n }),
+      sizes.reduce(0, +) == missing.count, missing.allSatisfy({ $0 >= 0 && $0 < n })
+    else { throw ByteDecoder.Failure() }
+    sampleCount = n
+    unit = try archive.doubles("traits.unit", count: n * count)
+    var patterns: [MissingPattern] = []
+    var first = 0
+    for size in sizes {
+      patterns.append(residualiser.pattern(missing: Array(missing[first..<first + size])))
+      first += size
+    }
+    self.patterns = patterns
+    self.sizes = patterns.map { ($0.observed, $0.degreesOfFreedom) }
+    distributions = patterns.map { StudentT(degreesOfFreedom: Double(max(1, $0.degreesOfFreedom))) }
+  }
+
   /// Lends the traits to be overwritten.
   mutating func withUnit(_ body: (UnsafeMutablePointer<Double>) -> Void) {
     unit.withUnsafeMutableBufferPointer { body($0.baseAddress!) }

@@ -56,84 +56,105 @@ public struct TransScan: Sendable {
 
   /// Streams the hits: `render` turns a batch into what `emit` writes, on the workers; `emit` is called in variant order.
   ///
-  /// - Parameter parts: what is left out of the relationship matrix; not with bests or all p.
+  /// - Parameters:
+  ///   - prepared: the traits of this study for this scan, where they were made before.
+  ///   - blocks: of the variants, to be scanned now, by number from 0; the summary is of these. What the blocks of several runs add up to
+  ///     is for ``complete(_:with:in:)`` to say.
+  ///   - parts: what is left out of the relationship matrix; not with bests, all p or some blocks.
   /// - Throws: ``StudyError`` from the readers, of the study, or when `execution.memory` is too small; whatever `emit` throws.
   public func run<Rendered: Sendable>(
-    in study: Study, leavingOut parts: LeaveOneChromosomeOut? = nil, execution: Execution,
+    in study: Study, prepared: PreparedScan? = nil, blocks: Range<Int>? = nil,
+    leavingOut parts: LeaveOneChromosomeOut? = nil, execution: Execution,
     render: @escaping @Sendable (PairBatch) throws -> Rendered,
     emit: @escaping @Sendable (Rendered) throws -> Void
   ) throws -> ScanSummary {
     precondition(!(reportsBest && options.mixedModel.refitsExactly))
-    precondition(parts == nil || demand == .hits)
-    let sample = TestSample(
-      seed: seed, variantCount: options.selection.isEverything ? study.genotypes.variantCount : nil,
-      sampleCount: study.sampleCount)
-    var summary =
+    precondition(parts == nil || (demand == .hits && blocks == nil && prepared == nil))
+    let run = TransRun(
+      sample: TestSample(
+        seed: seed, variantCount: options.selection.isEverything ? study.genotypes.variantCount : nil,
+        sampleCount: study.sampleCount),
+      tally: Mutex(tally(of: study)), execution: execution)
+    let summary =
       if let parts {
         try parts.run(study, options.selection) { own, selection, share in
           var scan = self
           scan.options.selection = selection
           return try scan.scan(
-            own, sample, execution,
+            own, nil, blocks: 0..<Int.max, run,
             render: { batch in
               var batch = batch
               batch.fractionRead = share(batch.fractionRead)
               return try render(batch)
             }, emit: emit)
         } ?? ScanSummary()
-      } else { try scan(study, sample, execution, render: render, emit: emit) }
+      } else {
+        try scan(study, prepared, blocks: blocks ?? 0..<Int.max, run, render: render, emit: emit)
+      }
+    let tally = run.tally.withLock(\.self)
+    return try blocks == nil ? complete(summary, with: tally, in: study) : tally.added(to: summary)
+  }
+
+  /// An empty sum, for the blocks of runs of this scan.
+  public func tally(of study: Study) -> ScanTally {
+    ScanTally(seed: seed, sampleCount: study.sampleCount)
+  }
+
+  /// The summary of a whole scan.
+  ///
+  /// - Parameters:
+  ///   - summary: of any run of it.
+  ///   - tally: of all its blocks.
+  /// - Throws: ``StudyError`` `inconsistent` when nothing was tested.
+  public func complete(_ summary: ScanSummary, with tally: ScanTally, in study: Study) throws(StudyError)
+    -> ScanSummary
+  {
+    var summary = tally.added(to: summary)
     try Self.checkAnyTested(summary.counts, study)
-    summary.sampledLogP = sample.logP()
-    summary.notes += exclusion.notes(study, summary.counts)
+    let known = summary.notes
+    summary.notes += exclusion.notes(study, summary.counts).filter { !known.contains($0) }
     return summary
   }
 
   private func scan<Rendered: Sendable>(
-    _ study: Study, _ sample: TestSample, _ execution: Execution,
+    _ study: Study, _ prepared: PreparedScan?, blocks: Range<Int>, _ run: TransRun,
     render: @escaping @Sendable (PairBatch) throws -> Rendered,
     emit: @escaping @Sendable (Rendered) throws -> Void
   ) throws -> ScanSummary {
     BLAS.useSingleThread()
     if countsAllP { try study.requireUnrelated("histograms of all p") }
+    let execution = run.execution
     try execution.require(
       options.refitBytes(of: study), samples: study.sampleCount, traits: study.features.count)
-    let prepared = try PreparedStudy(study, options, workers: execution.workers)
+    let prepared = try prepared?.study ?? PreparedStudy(study, options, workers: execution.workers)
     try checkMemory(prepared, execution)
     try exclusion.check(study)
-    let plan = TransPlan(self, study, prepared, sample, execution)
-    let totals = Mutex(TransTotals(traitCount: prepared.traits.count))
+    let plan = TransPlan(self, study, prepared, run.sample, execution)
     try scanBlocks(
-      of: study, options.selection, execution,
+      of: study, options.selection, blocks: blocks, execution,
       scratch: { TransWorker(plan) },
-      work: { worker, block, fractionRead throws -> (TransBlock, Rendered) in
-        let result = worker.process(block, fractionRead: fractionRead)
-        return (result, try render(result.batch))
+      work: { worker, block, fractionRead throws -> (PairBatch, Rendered) in
+        var batch = worker.process(block, fractionRead: fractionRead)
+        let rendered = try render(batch)
+        // Only what is added up is waited with.
+        batch.rows = []
+        batch.bestRows = []
+        return (batch, rendered)
       },
-      finish: { worker in totals.withLock { $0.merge(worker) } },
-      emit: { block, rendered in
-        totals.withLock { $0.counts += block.batch.counts }
-        plan.sample.add(block.sampled)
+      emit: { batch, rendered in
+        run.tally.withLock { $0.add(batch) }
+        plan.sample.add(batch.sampled)
         try emit(rendered)
       })
-    return totals.withLock { totals in
-      var summary = ScanSummary(prepared)
-      summary.counts = totals.counts
-      summary.backend = plan.sieve.description(blasCore: BLAS.coreName)
-      summary.histogram = countsAllP ? totals.histogram : []
-      summary.notes += notes(prepared.traits)
-      if execution.backend == .integer, plan.sieve.integer == nil {
-        summary.notes.append(
-          "integers cannot tell all that this scan asks for (every p, one-sided bests, or bests of traits with missing values): pairs were screened in fp32"
-        )
-      }
-      for case let pair? in totals.bests.best {
-        var row = pair.row
-        row.variant = summary.bestVariants.count
-        summary.bestVariants.append(pair.variant)
-        summary.bestRows.append(row)
-      }
-      return summary
+    var summary = ScanSummary(prepared)
+    summary.backend = plan.sieve.description(blasCore: BLAS.coreName)
+    summary.notes += notes(prepared.traits)
+    if execution.backend == .integer, plan.sieve.integer == nil {
+      summary.notes.append(
+        "integers cannot tell all that this scan asks for (every p, one-sided bests, or bests of traits with missing values): pairs were screened in fp32"
+      )
     }
+    return summary
   }
 
   /// An empty table must mean that nothing is significant, never that nothing was tested.
@@ -164,5 +185,18 @@ public struct TransScan: Sendable {
     let patterns = traits.patterns.count * 8 * rank * rank
     let refit = traits.mixed?.refit == nil ? 0 : 8 * traits.sampleCount * traits.count
     try execution.require(screen + patterns + refit, samples: traits.sampleCount, traits: traits.count)
+  }
+}
+
+/// What the blocks of a scan share.
+private final class TransRun: Sendable {
+  let sample: TestSample
+  let tally: Mutex<ScanTally>
+  let execution: Execution
+
+  init(sample: TestSample, tally: consuming Mutex<ScanTally>, execution: Execution) {
+    self.sample = sample
+    self.tally = tally
+    self.execution = execution
   }
 }

@@ -52,26 +52,6 @@ struct TransPlan: Sendable {
   }
 }
 
-/// The outcome of one block.
-struct TransBlock: Sendable {
-  var batch: PairBatch
-  var sampled: [(ordinal: Int, logP: [Double])]
-}
-
-/// Sums over blocks and workers.
-struct TransTotals: Sendable {
-  var counts = ScanCounts()
-  var histogram = [Int](repeating: 0, count: PValueBins.count)
-  var bests: TraitBests
-
-  init(traitCount: Int) { bests = TraitBests(count: traitCount) }
-
-  mutating func merge(_ worker: TransWorker) {
-    for (k, n) in worker.histogram.enumerated() { histogram[k] += n }
-    bests.merge(worker.bests)
-  }
-}
-
 /// One worker of a trans scan: its scratch and its running bests. A class so that its parts can be lent separately.
 final class TransWorker {
   private let plan: TransPlan
@@ -86,8 +66,10 @@ final class TransWorker {
   private var bestCandidates: [IntegerScreen.Candidate] = []
   private var rows: [PairRow] = []
   private var loaded: Int?
-  private(set) var histogram = [Int](repeating: 0, count: PValueBins.count)
-  private(set) var bests: TraitBests
+  private var histogram: [Int] = []
+  private var bests: TraitBests
+  /// Place of each trait in the block's leads; -1 for none.
+  private var leadOf: [Int32]
   /// The least share of r* that is of interest in one row, by fp32 column; at most 1, so that every hit passes.
   private var rowFloors: [Float]
   /// Variants seen so far: floors of few variants are low.
@@ -103,21 +85,24 @@ final class TransWorker {
       alternative: plan.scan.options.alternative)
     let count = plan.scan.reportsBest ? plan.traits.count : 0
     bests = TraitBests(count: count)
+    leadOf = [Int32](repeating: -1, count: count)
     rowFloors = [Float](repeating: 1, count: count)
   }
 
-  func process(_ block: GenotypeBlock, fractionRead: Double) -> TransBlock {
+  func process(_ block: GenotypeBlock, fractionRead: Double) -> PairBatch {
     let panel = VariantPanel(block: block, filter: plan.scan.options.filter)
-    var out = TransBlock(batch: PairBatch(), sampled: [])
-    out.batch.drops = panel.drops
-    out.batch.fractionRead = fractionRead
+    var out = PairBatch()
+    out.drops = panel.drops
+    out.fractionRead = fractionRead
     loaded = nil
+    histogram = plan.bins == nil ? [] : [Int](repeating: 0, count: PValueBins.count)
+    for k in leadOf.indices { leadOf[k] = -1 }
     let collinear = Set(
       plan.sieve.prepare(panel, &workspace) { v in
         self.load(v, panel) ? self.evaluator.squaredNorm.squareRoot() : nil
       })
     for v in collinear.sorted() {
-      out.batch.drops.append(
+      out.drops.append(
         Drop(.variant, id: panel.variants[v].variant.id, reason: "collinear with the covariates"))
     }
     if plan.scan.demand == .hits {
@@ -127,19 +112,20 @@ final class TransWorker {
     } else {
       scanWholeRows(panel, collinear, &out)
     }
-    out.batch.counts.variants = panel.count - collinear.count
-    out.batch.counts.unplacedVariants = panel.variants.lazy.filter { $0.variant.position <= 0 }.count
-    out.batch.counts.droppedVariants = out.batch.drops.count
-    out.batch.counts.rows = out.batch.rows.count
+    out.counts.variants = panel.count - collinear.count
+    out.counts.unplacedVariants = panel.variants.lazy.filter { $0.variant.position <= 0 }.count
+    out.counts.droppedVariants = out.drops.count
+    out.counts.rows = out.rows.count
+    out.histogram = histogram
     return out
   }
 
   /// The common path: survivors of all pairs first, then variant by variant in fp64.
-  private func scanHits(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
+  private func scanHits(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout PairBatch) {
     plan.sieve.encode(panel, &workspace)
     plan.sieve.survivors(
-      0..<panel.count, of: panel, skip: collinear, &workspace, counts: &out.batch.counts, into: &survivors)
-    if plan.traits.mixed != nil { announce(panel, collinear, &out.batch.counts) }
+      0..<panel.count, of: panel, skip: collinear, &workspace, counts: &out.counts, into: &survivors)
+    if plan.traits.mixed != nil { announce(panel, collinear, &out.counts) }
     var position = 0
     for v in 0..<panel.count where !collinear.contains(v) {
       candidates.removeAll(keepingCapacity: true)
@@ -176,9 +162,9 @@ final class TransWorker {
   }
 
   /// `--best` by integers: running maxima of variants in the screen, of traits between groups of variants.
-  private func scanBests(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
+  private func scanBests(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout PairBatch) {
     guard let integer = plan.sieve.integer else { return }
-    out.batch.counts.integerPairs += (panel.count - collinear.count) * plan.traits.count
+    out.counts.integerPairs += (panel.count - collinear.count) * plan.traits.count
     plan.sieve.encode(panel, &workspace)
     var start = 0
     while start < panel.count {
@@ -217,11 +203,11 @@ final class TransWorker {
   }
 
   /// `--best` and `--histogram full` by fp32: every product of a variant is looked at before the next variant.
-  private func scanWholeRows(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout TransBlock) {
+  private func scanWholeRows(_ panel: VariantPanel, _ collinear: Set<Int>, _ out: inout PairBatch) {
     let float = plan.sieve.float
     // A reference of its own: the workspace is lent to the loop.
     let block = workspace.block
-    out.batch.counts.floatPairs += (panel.count - collinear.count) * plan.traits.count
+    out.counts.floatPairs += (panel.count - collinear.count) * plan.traits.count
     if plan.scan.reportsBest {
       loaded = nil
       evaluator.announce(panel.variants.indices.filter { !collinear.contains($0) })
@@ -259,31 +245,31 @@ final class TransWorker {
   }
 
   /// Evaluates the candidates of variant `v`, keeps hits and bests, counts tests and draws the sample.
-  private func finish(_ v: Int, _ panel: VariantPanel, _ out: inout TransBlock) {
+  private func finish(_ v: Int, _ panel: VariantPanel, _ out: inout PairBatch) {
     let tested = panel.variants[v]
     let scan = plan.scan
-    out.batch.counts.excluded += excluded.count
-    out.batch.counts.tests += plan.traits.count - excluded.count
-    out.batch.counts.survivors += candidates.count
+    out.counts.excluded += excluded.count
+    out.counts.tests += plan.traits.count - excluded.count
+    out.counts.survivors += candidates.count
     if plan.scan.demand == .hits, plan.traits.mixed == nil { narrow(v, panel) }
     if !candidates.isEmpty, load(v, panel) {
       rows.removeAll(keepingCapacity: true)
       let untestable = candidates.withUnsafeBufferPointer {
         evaluator.evaluate(
-          $0, variant: out.batch.variants.count,
+          $0, variant: out.variants.count,
           logPLimit: scan.reportsBest ? .infinity : scan.screenLogThreshold, into: &rows)
       }
-      out.batch.counts.untestable += untestable
-      out.batch.counts.tests -= untestable
-      let before = out.batch.rows.count
+      out.counts.untestable += untestable
+      out.counts.tests -= untestable
+      let before = out.rows.count
       for row in rows {
         let row = evaluator.refitted(row, trait: Int(plan.traitOfFeature[row.feature]))
         guard row.logP <= scan.logThreshold else { continue }
-        out.batch.rows.append(row)
-        if row.isPerfectFit { out.batch.counts.perfectFits += 1 }
+        out.rows.append(row)
+        if row.isPerfectFit { out.counts.perfectFits += 1 }
       }
-      if out.batch.rows.count > before { out.batch.variants.append(tested) }
-      if scan.reportsBest { keepBest(tested, &out.batch) }
+      if out.rows.count > before { out.variants.append(tested) }
+      if scan.reportsBest { keepBest(tested, &out) }
     }
     if plan.sample.admits(tested.ordinal) { draw(v, panel, &out) }
   }
@@ -323,14 +309,14 @@ final class TransWorker {
 
   // MARK: sample, histogram, bests
 
-  private func draw(_ v: Int, _ panel: VariantPanel, _ out: inout TransBlock) {
+  private func draw(_ v: Int, _ panel: VariantPanel, _ out: inout PairBatch) {
     guard load(v, panel) else { return }
     let ordinal = panel.variants[v].ordinal
     plan.sample.traits(ordinal, of: plan.traits.count, into: &candidates)
     removeExcluded()
     rows.removeAll(keepingCapacity: true)
     _ = candidates.withUnsafeBufferPointer { evaluator.evaluate($0, variant: 0, into: &rows) }
-    out.sampled.append((ordinal, rows.map(\.logP)))
+    out.sampled.append(SampledVariant(ordinal: ordinal, logP: rows.map(\.logP)))
   }
 
   /// Bins every pair of the variant; those too near a bin's edge, and those with missing phenotypes, in fp64.
@@ -420,9 +406,16 @@ final class TransWorker {
       let candidate = BestPair(variant: tested, row: row)
       if ofVariant.map({ candidate.isBetter(than: $0) }) ?? true { ofVariant = candidate }
       let trait = Int(plan.traitOfFeature[row.feature])
-      bests.offer(
+      let isLead = bests.offer(
         candidate, trait: trait, criticalR: plan.sieve.criticalR[Int(plan.traits.patternOf[trait])],
         alternative: plan.scan.options.alternative)
+      guard isLead else { continue }
+      if leadOf[trait] < 0 {
+        leadOf[trait] = Int32(batch.traitLeads.count)
+        batch.traitLeads.append(candidate)
+      } else {
+        batch.traitLeads[Int(leadOf[trait])] = candidate
+      }
     }
     guard let pair = ofVariant else { return }
     var row = pair.row

@@ -39,6 +39,19 @@ public struct VarianceEstimate: Sendable, Equatable {
   public var nullLogLikelihood: Double
   public var status: Status
 
+  package init(
+    heritability: Double, standardError: Double, variance: Double, quadraticForm: Double,
+    logLikelihood: Double, nullLogLikelihood: Double, status: Status
+  ) {
+    self.heritability = heritability
+    self.standardError = standardError
+    self.variance = variance
+    self.quadraticForm = quadraticForm
+    self.logLikelihood = logLikelihood
+    self.nullLogLikelihood = nullLogLikelihood
+    self.status = status
+  }
+
   /// 2·(ln L − ln L₀).
   public var likelihoodRatio: Double { max(0, 2 * (logLikelihood - nullLogLikelihood)) }
   /// ln p of h² = 0, on ½χ²₀ + ½χ²₁ (Self & Liang 1987, doi:10.1080/01621459.1987.10478472).

@@ -140,6 +140,31 @@ public struct Study: Sendable {
     }
   }
 
+  /// A study whose traits were made ready before: without phenotypes, covariates and relatedness.
+  ///
+  /// - Throws: ``StudyError`` `inconsistent` when the genotypes lack a sample.
+  public init(_ outline: StudyOutline, genotypes: any GenotypeSource) throws(StudyError) {
+    var position: [String: Int] = [:]
+    for (i, id) in genotypes.sampleIDs.enumerated() { position[id] = i }
+    let absent = outline.sampleIDs.filter { position[$0] == nil }
+    guard absent.isEmpty else {
+      throw StudyError(
+        .inconsistent, file: genotypes.path,
+        "\(absent.count) of \(outline.sampleIDs.count) samples are not there (\(firstNames(absent)))",
+        remedy: "give the genotypes that the study was made with")
+    }
+    sampleIDs = outline.sampleIDs
+    genotypeSamples = outline.sampleIDs.map { position[$0]! }
+    features = outline.features
+    drops = outline.drops
+    alignment = outline.alignment
+    self.genotypes = genotypes
+    let nothing = Matrix(rows: outline.sampleIDs.count, columns: 0)
+    (phenotypes, covariates, interactions) = (nothing, nothing, nothing)
+    (covariateNames, interactionNames) = ([], [])
+    relatedness = nil
+  }
+
   /// The same samples, genotypes and covariates with other traits.
   ///
   /// - Parameter phenotypes: samples in canonical order × features; NaN is missing.

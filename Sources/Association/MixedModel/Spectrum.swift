@@ -46,6 +46,12 @@ final class Spectrum: Sendable {
     absoluteNorm = (largest * (rowSums.max() ?? 0)).squareRoot()
   }
 
+  init(vectors: Matrix, excess: [Double], absoluteNorm: Double) {
+    self.vectors = vectors
+    self.excess = excess
+    self.absoluteNorm = absoluteNorm
+  }
+
   /// The least d(h) = 1 + h(λ − 1).
   func least(_ h: Double) -> Double { 1 + h * min(excess[0], 0) }
 

@@ -3,12 +3,15 @@ import Glibc
 
 /// Rows compressed to whole BGZF blocks: by any worker, so that one writer need not compress for all of them.
 public struct BGZFBlocks: Sendable {
-  private(set) var bytes: [UInt8] = []
+  public private(set) var bytes: [UInt8] = []
 
   /// - Parameter level: zlib's, 0…9.
   public init(_ rows: borrowing RowBuffer, level: Int = 6) {
     rows.withUnsafeBytes { append($0, level: level) }
   }
+
+  /// Blocks made before.
+  public init(compressed bytes: [UInt8]) { self.bytes = bytes }
 
   init() {}
 

@@ -1,0 +1,183 @@
+import SwiftQTL
+
+/// A block of a trans scan as it stands in a journal, made on the workers.
+///
+/// The head holds what all blocks must be known for before the first row is written; the body the rows.
+struct TransRecord: Sendable {
+  var head: [UInt8]
+  var body: [UInt8]
+  /// For the progress.
+  var tests: Int
+  var rowCount: Int
+  var fractionRead: Double
+
+  /// How rows stand in a body.
+  private enum Rows: UInt8 {
+    /// Lengths and texts, to be completed by q.
+    case withoutQ
+    case text
+    /// BGZF blocks, where there is enough text to fill them.
+    case blocks
+  }
+
+  private static let leastCompressed = 1 << 16
+
+  /// - Parameter needsQ: whether a column with q is to follow.
+  init(_ batch: PairBatch, _ table: ResultTable, level: Int, needsQ: Bool) {
+    tests = batch.counts.tests
+    rowCount = batch.rows.count
+    fractionRead = batch.fractionRead
+    var head = ByteEncoder()
+    head.put(batch.counts)
+    head.put(batch.histogram)
+    head.put(batch.sampled.map { Int64($0.ordinal) })
+    head.put(batch.sampled.map { Int64($0.logP.count) })
+    head.put(batch.sampled.flatMap(\.logP))
+    head.put(needsQ ? batch.rows.map(\.logP) : [])
+    batch.drops.encode(to: &head)
+    self.head = head.bytes
+
+    var text = RowBuffer(capacity: 1 << 12)
+    var ends: [Int64] = []
+    var current = -1
+    var variant = ResultTable.VariantText()
+    for row in batch.rows {
+      if row.variant != current {
+        current = row.variant
+        variant = table.text(of: batch.variants[current])
+      }
+      table.append(row, variant, to: &text)
+      if needsQ { ends.append(Int64(text.count)) } else { text.appendNewline() }
+    }
+    var body = ByteEncoder(capacity: text.count + 64)
+    let blocks = !needsQ && text.count >= Self.leastCompressed ? BGZFBlocks(text, level: level) : nil
+    body.put((needsQ ? Rows.withoutQ : blocks == nil ? .text : .blocks).rawValue)
+    body.put(ends)
+    if let blocks { body.put(blocks.bytes) } else { text.withUnsafeBytes { body.put(bytes: $0) } }
+
+    text.removeAll()
+    for row in batch.bestRows {
+      table.append(row, table.text(of: batch.bestVariants[row.variant]), to: &text)
+      text.appendNewline()
+    }
+    text.withUnsafeBytes { body.put(bytes: $0) }
+
+    body.put(Int64(batch.traitLeads.count))
+    for lead in batch.traitLeads {
+      text.removeAll()
+      table.append(lead.row, table.text(of: lead.variant), to: &text)
+      body.put(TraitLead.Key(lead))
+      text.withUnsafeBytes { body.put(bytes: $0) }
+    }
+    self.body = body.bytes
+  }
+
+  /// What is read first.
+  struct Head {
+    var counts: ScanCounts
+    var histogram: [Int]
+    var sampled: [SampledVariant]
+    /// ln p of each row, where q is to follow.
+    var logP: [Double]
+    var drops: [Drop]
+
+    init(_ bytes: [UInt8]) throws {
+      var counts = ScanCounts()
+      var (histogram, logP): ([Int], [Double]) = ([], [])
+      var sampled: [SampledVariant] = []
+      var drops: [Drop] = []
+      try bytes.withUnsafeBytes { bytes in
+        var decoder = ByteDecoder(bytes)
+        counts = try decoder.value()
+        histogram = try decoder.values()
+        let (ordinals, sizes) = (try decoder.values(Int64.self), try decoder.values(Int64.self))
+        let values = try decoder.values(Double.self)
+        var first = 0
+        for (ordinal, size) in zip(ordinals, sizes) {
+          guard size >= 0, size <= values.count - first else { throw ByteDecoder.Failure() }
+          sampled.append(
+            SampledVariant(ordinal: Int(ordinal), logP: Array(values[first..<first + Int(size)])))
+          first += Int(size)
+        }
+        logP = try decoder.values()
+        drops = try [Drop](&decoder)
+        guard decoder.isAtEnd else { throw ByteDecoder.Failure() }
+      }
+      (self.counts, self.histogram, self.sampled, self.logP, self.drops) =
+        (counts, histogram, sampled, logP, drops)
+    }
+  }
+
+  /// Appends the rows of a body to their tables.
+  ///
+  /// - Parameters:
+  ///   - logP: of each row, from the head.
+  ///   - logQ: of a ln p.
+  static func write(
+    _ body: [UInt8], logP: [Double], to hits: TableWriter, byVariant: TableWriter?, leads: inout [TraitLead?],
+    logQ: (Double) throws -> Double
+  ) throws {
+    try body.withUnsafeBytes { bytes in
+      var decoder = ByteDecoder(bytes)
+      let rows = Rows(rawValue: try decoder.value())
+      let ends = try decoder.values(Int64.self)
+      let text = try decoder.slice()
+      switch rows {
+      case .withoutQ:
+        guard ends.count == logP.count else { throw ByteDecoder.Failure() }
+        var buffer = RowBuffer(capacity: text.count + 32 * ends.count)
+        var start = 0
+        for (k, end) in ends.enumerated() {
+          guard end >= start, end <= text.count else { throw ByteDecoder.Failure() }
+          buffer.append(bytes: UnsafeRawBufferPointer(rebasing: text[start..<Int(end)]))
+          buffer.appendTab()
+          buffer.append(logP: try logQ(logP[k]))
+          buffer.appendNewline()
+          start = Int(end)
+        }
+        try hits.append(buffer)
+      case .text: try hits.append(bytes: text)
+      case .blocks: try hits.append(BGZFBlocks(compressed: Array(text)))
+      case nil: throw ByteDecoder.Failure()
+      }
+      let bests = try decoder.slice()
+      try byVariant?.append(bytes: bests)
+      for _ in 0..<(try decoder.value(Int64.self)) {
+        let key = try decoder.value(TraitLead.Key.self)
+        let text = try decoder.slice()
+        let feature = Int(key.feature)
+        guard leads.indices.contains(feature) else { throw ByteDecoder.Failure() }
+        if let known = leads[feature], !key.isBetter(than: known.key) { continue }
+        leads[feature] = TraitLead(key: key, text: Array(text))
+      }
+      guard decoder.isAtEnd else { throw ByteDecoder.Failure() }
+    }
+  }
+}
+
+/// The most significant pair of a phenotype so far, as text.
+struct TraitLead {
+  /// What decides between two, as ``BestPair`` does.
+  struct Key: BitwiseCopyable {
+    var feature: Int64
+    var ordinal: Int64
+    var logP: Double
+    var absoluteT: Double
+
+    init(_ lead: BestPair) {
+      feature = Int64(lead.row.feature)
+      ordinal = Int64(lead.variant.ordinal)
+      logP = lead.row.logP
+      absoluteT = abs(lead.row.t)
+    }
+
+    func isBetter(than other: Key) -> Bool {
+      if logP != other.logP { return logP < other.logP }
+      if absoluteT != other.absoluteT { return absoluteT > other.absoluteT }
+      return ordinal < other.ordinal
+    }
+  }
+
+  var key: Key
+  var text: [UInt8]
+}

@@ -1,0 +1,112 @@
+import Glibc
+import SwiftQTL
+
+/// Writes the tables of a trans scan from the journals of its blocks: that of one run, or those of all shards.
+///
+/// Two passes, since q takes all p: heads first, then rows, which stream. Memory is that of the p's sort and of one block.
+struct TransTables {
+  let job: TransJob
+  let files: OutputTransaction
+  /// Prefix of the files.
+  let out: String
+
+  private var run: RunOptions { job.command.resources }
+  private var hitsPath: String { out + ".trans.tsv.gz" }
+  private var dropsPath: String { out + ".drops.tsv.gz" }
+  private var quantilesPath: String { out + ".trans_qq.tsv" }
+  private var byVariantPath: String { out + ".trans_best_by_variant.tsv.gz" }
+  private var byPhenotypePath: String { out + ".trans_best_by_phenotype.tsv.gz" }
+
+  /// What is written but for ``VarianceTable``.
+  var paths: [String] {
+    [hitsPath, dropsPath, quantilesPath]
+      + (job.command.pairs.best ? [byVariantPath, byPhenotypePath] : [])
+  }
+
+  /// - Parameters:
+  ///   - journals: complete, in the order of the variants.
+  ///   - summary: of any run of the scan.
+  /// - Returns: the summary of the scan, and the counts of what was left out.
+  /// - Throws: ``StudyError``: `malformed` when a journal is damaged, `inconsistent` when nothing was tested, `environment` when the disk
+  ///   fails.
+  func write(_ journals: [String], _ summary: ScanSummary) throws -> (ScanSummary, [String: [String: Int]]) {
+    let drops = try DropWriter(
+      files.open(dropsPath, compression: .bgzf(level: run.compressionLevel)))
+    try drops.append(job.study.drops)
+    var tally = job.scan.tally(of: job.study)
+    let keys = PValueSpool(prefix: out)
+    try forEachRecord(of: journals) { head, _ in
+      tally.add(counts: head.counts, sampled: head.sampled, histogram: head.histogram)
+      if job.needsQ { try keys.append(head.logP) }
+      try drops.append(head.drops)
+    }
+    let summary = try job.scan.complete(summary, with: tally, in: job.study)
+    try drops.append(summary.drops)
+
+    let hits = try files.open(hitsPath, compression: run.compression)
+    try hits.append(bytes: job.table.headerLine(adding: job.needsQ ? "q" : ""))
+    let byVariant =
+      job.command.pairs.best ? try files.open(byVariantPath, compression: run.compression) : nil
+    try byVariant?.append(bytes: job.table.headerLine())
+    var leads = [TraitLead?](repeating: nil, count: job.study.features.count)
+    let table = try keys.finish().logQ(testCount: summary.counts.tests)
+    var lookup = table.lookup()
+    try forEachRecord(of: journals) { head, body in
+      try TransRecord.write(body(), logP: head.logP, to: hits, byVariant: byVariant, leads: &leads) {
+        try lookup($0)
+      }
+    }
+    if job.command.pairs.best { try write(leads) }
+    try writeQuantiles(summary)
+    return (summary, drops.counts)
+  }
+
+  private func forEachRecord(
+    of journals: [String], _ body: (TransRecord.Head, () throws -> [UInt8]) throws -> Void
+  ) throws {
+    for path in journals {
+      var records = try JournalRecords(path: path)
+      do throws(any Error) {
+        while case .record(let record) = try records.next(), record.kind == .block {
+          try body(try TransRecord.Head(record.head)) {
+            guard let bytes = try records.body(of: record) else { throw ByteDecoder.Failure() }
+            return bytes
+          }
+        }
+      } catch is ByteDecoder.Failure {
+        throw StudyError.damagedJournal(path)
+      }
+    }
+  }
+
+  private func write(_ leads: [TraitLead?]) throws {
+    let writer = try files.open(byPhenotypePath, compression: run.compression)
+    try writer.append(bytes: job.table.headerLine())
+    for case let lead? in leads { try writer.append(bytes: lead.text + [0x0A]) }
+  }
+
+  /// Expected and observed −log10 p of the sampled tests, at most 1,000 points, dense in the tail.
+  private func writeQuantiles(_ summary: ScanSummary) throws {
+    let sample = summary.sampledLogP
+    let writer = try files.open(quantilesPath, compression: .none)
+    var buffer = RowBuffer()
+    buffer.append("rank\texpected_neg_log10_p\tobserved_neg_log10_p\n")
+    var rank = 1
+    while rank <= sample.count {
+      buffer.append(number: rank)
+      buffer.append(number: -log10(Double(rank) / Double(sample.count + 1)))
+      buffer.append(LogP.negLog10(sample[rank - 1]))
+      buffer.appendNewline()
+      rank = max(rank + 1, Int(Double(rank) * 1.015))
+    }
+    try writer.append(buffer)
+  }
+}
+
+extension StudyError {
+  static func damagedJournal(_ path: String) -> StudyError {
+    StudyError(
+      .malformed, file: path, "the file is damaged: its checksums do not fit its content",
+      remedy: "remove it and run that part again")
+  }
+}
