@@ -47,8 +47,12 @@ let package = Package(
     + module("LinearAlgebra", ["COpenBLAS", "CLAPACKE"])
     + module("Distributions", ["CSpecialFunctions", "CText"])
     + module("StudyData", ["LinearAlgebra"])
-    + module("StudyIO", ["StudyData", "LinearAlgebra", "CHTSlib", "CText", "CXXHash", "CScanKernels"])
     + module("MultipleTesting", ["Distributions", "LinearAlgebra"])
+    + module(
+      "StudyIO",
+      [
+        "StudyData", "LinearAlgebra", "MultipleTesting", "CHTSlib", "CText", "CXXHash", "CScanKernels",
+      ])
     + module("MixedModels", ["StudyData", "LinearAlgebra", "Distributions", "CScanKernels"])
     + module(
       "Association",

@@ -14,12 +14,42 @@ public enum BenjaminiHochberg {
   public static func adjust(
     sorted logP: UnsafeBufferPointer<Double>, testCount: Int, into logQ: UnsafeMutableBufferPointer<Double>
   ) {
-    precondition(logP.count == logQ.count && testCount >= logP.count)
-    let logN = log(Double(testCount))
-    var least = 0.0
-    for i in stride(from: logP.count - 1, through: 0, by: -1) {
-      least = min(least, logP[i] + logN - log(Double(i + 1)))
-      logQ[i] = least
+    var pass = Pass(count: logP.count, testCount: testCount)
+    pass.adjust(sorted: logP, into: logQ)
+  }
+
+  /// The adjustment of sorted values that come in pieces, from the largest values down: the same q, to the bit, however they are
+  /// divided.
+  public struct Pass: Sendable {
+    private let logN: Double
+    /// Values that are still to come.
+    private var remaining: Int
+    /// ln q of the smallest value so far; 0 before the first.
+    public private(set) var logQ: Double
+
+    /// - Parameter logQ: of the value with rank `count` + 1, for a pass that goes on where another one was.
+    /// - Precondition: `testCount` ≥ `count`.
+    public init(count: Int, testCount: Int, logQ: Double = 0) {
+      precondition(count >= 0 && testCount >= count)
+      logN = log(Double(testCount))
+      remaining = count
+      self.logQ = logQ
+    }
+
+    /// ln q of each of the ascending `logP`, into `logQ`: the largest values of those that are still to come.
+    ///
+    /// - Precondition: as many places as values.
+    public mutating func adjust(
+      sorted logP: UnsafeBufferPointer<Double>, into logQ: UnsafeMutableBufferPointer<Double>
+    ) {
+      precondition(logP.count == logQ.count && logP.count <= remaining)
+      let rank = remaining - logP.count
+      var least = self.logQ
+      for i in stride(from: logP.count - 1, through: 0, by: -1) {
+        least = min(least, logP[i] + logN - log(Double(rank + i + 1)))
+        logQ[i] = least
+      }
+      (self.logQ, remaining) = (least, rank)
     }
   }
 
