@@ -29,7 +29,8 @@ struct TraitBests: Sendable {
 
   /// - Returns: whether it is the best so far.
   @discardableResult
-  mutating func offer(_ candidate: BestPair, trait: Int, criticalR: Double, alternative: Alternative) -> Bool {
+  mutating func offer(_ candidate: BestPair, trait: Int, criticalR: Double, alternative: Alternative) -> Bool
+  {
     if let known = best[trait], !candidate.isBetter(than: known) { return false }
     best[trait] = candidate
     let row = candidate.row

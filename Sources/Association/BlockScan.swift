@@ -1,4 +1,4 @@
-internal import StudyData
+public import StudyData
 internal import Synchronization
 
 /// The loop that all scans share: blocks of variants are decoded and worked on by the workers, results come out in variant order.
@@ -35,6 +35,20 @@ func scanBlocks<Output: Sendable, Scratch>(
     scratch: scratch,
     work: { scratch, item in try work(&scratch, try item.0.decode(), item.1) },
     finish: finish, emit: emit)
+}
+
+extension Study {
+  /// Blocks of variants that a scan with this selection goes through.
+  ///
+  /// - Throws: ``StudyError`` from the reader.
+  /// - Complexity: one pass over the records, undecoded (of PLINK files over the bim file).
+  public func blockCount(_ selection: VariantSelection) throws(StudyError) -> Int {
+    let stream = try genotypes.stream(
+      GenotypeRequest(samples: genotypeSamples, selection: selection, blockSize: Execution.blockSize))
+    var count = 0
+    while try stream.nextChunk() != nil { count += 1 }
+    return count
+  }
 }
 
 /// The results of one block.

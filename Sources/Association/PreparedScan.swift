@@ -67,14 +67,7 @@ extension MixedTraits {
     encoder.put(spectra.map { $0?.absoluteNorm ?? 0 })
     encoder.put(heritability)
     encoder.put(ratio)
-    encoder.put(estimates.map(\.status.rawValue))
-    encoder.put(
-      estimates.flatMap {
-        [
-          $0.heritability, $0.standardError, $0.variance, $0.quadraticForm, $0.logLikelihood,
-          $0.nullLogLikelihood,
-        ]
-      })
+    estimates.encode(to: &encoder)
     encoder.put(notes)
   }
 
@@ -87,22 +80,12 @@ extension MixedTraits {
       sizes = try decoder.values()
       norms = try decoder.values()
       let (heritability, ratio): ([Double], [Double]) = (try decoder.values(), try decoder.values())
-      let status = try decoder.texts()
-      let numbers = try decoder.values(Double.self)
+      let estimates = try [VarianceEstimate](&decoder)
       let notes = try decoder.texts()
       guard let test = MixedModelOptions.Test(rawValue: name), sizes.count == patterns,
-        norms.count == patterns, heritability.count == traits, ratio.count == traits, status.count == traits,
-        numbers.count == 6 * traits
+        norms.count == patterns, heritability.count == traits, ratio.count == traits,
+        estimates.count == traits
       else { throw ByteDecoder.Failure() }
-      var estimates: [VarianceEstimate] = []
-      for k in 0..<traits {
-        guard let status = VarianceEstimate.Status(rawValue: status[k]) else { throw ByteDecoder.Failure() }
-        let own = numbers[6 * k..<6 * k + 6].map(\.self)
-        estimates.append(
-          VarianceEstimate(
-            heritability: own[0], standardError: own[1], variance: own[2], quadraticForm: own[3],
-            logLikelihood: own[4], nullLogLikelihood: own[5], status: status))
-      }
       return MixedTraits(
         sampleCount: samples, test: test, spectra: [], heritability: heritability, ratio: ratio,
         estimates: estimates, refit: nil, notes: notes)

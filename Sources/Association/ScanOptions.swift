@@ -35,8 +35,8 @@ public struct Execution: Sendable, Equatable {
     16 * n * t + 2 * workers * 4 * n * Self.blockSize + scan + (64 << 20)
   }
 
-  /// Variants per block. Fixed: results do not depend on it, but the order of the drop report follows blocks.
-  static let blockSize = 512
+  /// Variants per block before any selection. Fixed: results do not depend on it, but the order of the drop report follows blocks.
+  public static let blockSize = 512
 }
 
 /// Which variants and pairs are tested, and how traits are treated: shared by all scans.

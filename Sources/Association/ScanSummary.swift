@@ -134,3 +134,66 @@ public struct ScanSummary: Sendable {
     }
   }
 }
+
+extension ScanSummary {
+  /// What all runs of a scan share: all but counts, bests, sample and histogram.
+  package func encode(to encoder: inout ByteEncoder) {
+    encoder.put([traits, missingPatterns, covariateRank, degreesOfFreedom])
+    drops.encode(to: &encoder)
+    encoder.put(backend)
+    encoder.put(notes)
+    encoder.put(variances.flatMap { [$0.feature, $0.n] })
+    encoder.put(variances.map { $0.leftOut ?? "" })
+    variances.map(\.estimate).encode(to: &encoder)
+  }
+
+  package init(_ decoder: inout ByteDecoder) throws(ByteDecoder.Failure) {
+    let numbers: [Int] = try decoder.values()
+    guard numbers.count == 4 else { throw ByteDecoder.Failure() }
+    (traits, missingPatterns, covariateRank, degreesOfFreedom) = (
+      numbers[0], numbers[1], numbers[2], numbers[3]
+    )
+    drops = try [Drop](&decoder)
+    backend = try decoder.text()
+    notes = try decoder.texts()
+    let places: [Int] = try decoder.values()
+    let leftOut = try decoder.texts()
+    let estimates = try [VarianceEstimate](&decoder)
+    guard places.count == 2 * estimates.count, leftOut.count == estimates.count else {
+      throw ByteDecoder.Failure()
+    }
+    variances = estimates.indices.map {
+      TraitVariance(
+        feature: places[2 * $0], n: places[2 * $0 + 1], estimate: estimates[$0],
+        leftOut: leftOut[$0].isEmpty ? nil : leftOut[$0])
+    }
+  }
+}
+
+extension [VarianceEstimate] {
+  func encode(to encoder: inout ByteEncoder) {
+    encoder.put(map(\.status.rawValue))
+    encoder.put(
+      flatMap {
+        [
+          $0.heritability, $0.standardError, $0.variance, $0.quadraticForm, $0.logLikelihood,
+          $0.nullLogLikelihood,
+        ]
+      })
+  }
+
+  init(_ decoder: inout ByteDecoder) throws(ByteDecoder.Failure) {
+    let status = try decoder.texts()
+    let numbers: [Double] = try decoder.values()
+    guard numbers.count == 6 * status.count else { throw ByteDecoder.Failure() }
+    self = []
+    for (k, name) in status.enumerated() {
+      guard let status = VarianceEstimate.Status(rawValue: name) else { throw ByteDecoder.Failure() }
+      let own = [Double](numbers[6 * k..<6 * k + 6])
+      append(
+        VarianceEstimate(
+          heritability: own[0], standardError: own[1], variance: own[2], quadraticForm: own[3],
+          logLikelihood: own[4], nullLogLikelihood: own[5], status: status))
+    }
+  }
+}

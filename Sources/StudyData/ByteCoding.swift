@@ -46,7 +46,8 @@ package struct ByteDecoder {
     return bytes.loadUnaligned(fromByteOffset: offset, as: Value.self)
   }
 
-  package mutating func values<Value: BitwiseCopyable>(_: Value.Type = Value.self) throws(Failure) -> [Value] {
+  package mutating func values<Value: BitwiseCopyable>(_: Value.Type = Value.self) throws(Failure) -> [Value]
+  {
     let count = Int(try value(Int64.self))
     let stride = MemoryLayout<Value>.stride
     guard count >= 0, count <= (bytes.count - offset) / stride else { throw Failure() }

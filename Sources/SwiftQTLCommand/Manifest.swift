@@ -84,6 +84,14 @@ struct Manifest: Encodable {
     var seconds: Double
   }
 
+  /// Of merged shards.
+  struct PlanReport: Encodable {
+    var id: String
+    var shards: Int
+    /// Of the planned command.
+    var arguments: [String]
+  }
+
   var schema = 1
   var program = "swiftqtl"
   var version = swiftQTLVersion
@@ -100,6 +108,7 @@ struct Manifest: Encodable {
   var backend: String?
   var screen: Screen?
   var permutations: Permutations?
+  var plan: PlanReport?
   /// `cis permute`.
   var genes: GeneReport?
   /// `classify`: hits by class.

@@ -27,7 +27,7 @@ struct SwiftQTLCommand: ParsableCommand {
     version: swiftQTLVersion,
     subcommands: [
       TransCommand.self, CisCommand.self, ClassifyCommand.self, GrmCommand.self, HeritabilityCommand.self,
-      SimulateCommand.self,
+      SimulateCommand.self, PlanCommand.self, RunCommand.self, MergeCommand.self, StatusCommand.self,
     ])
 
   static func main() {
@@ -63,7 +63,8 @@ final class Interruption {
   private let files: OutputTransaction
   private let sources: [any DispatchSourceSignal]
 
-  init(givingUp files: OutputTransaction) {
+  /// - Parameter hint: what the user is told then.
+  init(givingUp files: OutputTransaction, hint: String? = nil) {
     self.files = files
     let queue = DispatchQueue(label: "interruption")
     sources = [SIGINT, SIGTERM, SIGHUP].compactMap { number in
@@ -72,6 +73,7 @@ final class Interruption {
       let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       source.setEventHandler {
         files.abort()
+        if let hint { printError(hint) }
         _exit(128 + number)
       }
       source.resume()

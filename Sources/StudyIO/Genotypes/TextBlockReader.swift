@@ -157,36 +157,3 @@ final class TextBlockReader {
     }
   }
 }
-
-/// Checks that come before any reader.
-enum LocalFile {
-  /// The size of a regular file that can be read.
-  static func size(of path: String) throws(StudyError) -> Int {
-    // A pipe without a writer must not block.
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw .unreadable(path, errno) }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw .unreadable(path, errno) }
-    switch status.st_mode & S_IFMT {
-    case S_IFREG: return Int(status.st_size)
-    case S_IFDIR: throw .unreadable(path, EISDIR)
-    default:
-      throw StudyError(
-        .environment, file: path, "is not a regular file",
-        remedy: "genotypes are read more than once: write the stream to a file first")
-    }
-  }
-
-  /// Whether there is a regular file, readable or not.
-  static func exists(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-  }
-
-  /// When the file was last written, in whole seconds, as htslib compares them; 0 where there is none.
-  static func modified(_ path: String) -> Int {
-    var status = stat()
-    return stat(path, &status) == 0 ? status.st_mtim.tv_sec : 0
-  }
-}

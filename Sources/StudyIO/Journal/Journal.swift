@@ -110,6 +110,14 @@ public final class Journal: Sendable {
 
   public func remove() { unlink(path) }
 
+  /// Whether a process has the journal open.
+  public static func isBeingWritten(_ path: String) -> Bool {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    return flock(descriptor, LOCK_SH | LOCK_NB) != 0
+  }
+
   private func put(_ kind: JournalRecords.Kind, _ head: [UInt8], _ body: [UInt8]) throws(StudyError) {
     try state.withLock { (state: inout State) throws(StudyError) in
       let record = JournalRecords.header(

@@ -31,7 +31,8 @@ struct JournalHeader {
     let start = try readBytes(descriptor, at: 0, count: fixed, path)
     guard start.starts(with: magic.prefix(start.count)) else {
       throw StudyError(
-        .malformed, file: path, "not a journal of swiftqtl", remedy: "move the file away, or give another name")
+        .malformed, file: path, "not a journal of swiftqtl",
+        remedy: "move the file away, or give another name")
     }
     guard start.count == fixed else { return nil }
     let numbers = start.dropFirst(magic.count).withUnsafeBytes {
@@ -39,7 +40,8 @@ struct JournalHeader {
     }
     guard numbers.0 == version else {
       throw StudyError(
-        .malformed, file: path, "the journal is of version \(numbers.0), this program writes version \(version)",
+        .malformed, file: path,
+        "the journal is of version \(numbers.0), this program writes version \(version)",
         remedy: "go on with the program that began it, or remove it")
     }
     guard numbers.1 <= longest else { return nil }
@@ -186,7 +188,8 @@ func fill(_ bytes: UnsafeMutableRawBufferPointer, _ descriptor: Int32, at offset
 }
 
 /// `count` bytes, fewer where the file ends before.
-func readBytes(_ descriptor: Int32, at offset: Int, count: Int, _ path: String) throws(StudyError) -> [UInt8] {
+func readBytes(_ descriptor: Int32, at offset: Int, count: Int, _ path: String) throws(StudyError) -> [UInt8]
+{
   var bytes = [UInt8](repeating: 0, count: count)
   let found = try bytes.withUnsafeMutableBufferPointer { (buffer) throws(StudyError) in
     try fill(UnsafeMutableRawBufferPointer(buffer), descriptor, at: offset, path)

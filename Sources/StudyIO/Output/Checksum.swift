@@ -29,6 +29,11 @@ public enum Checksum {
     return hexadecimal(hash.high64) + hexadecimal(hash.low64)
   }
 
+  /// The same of bytes in memory.
+  public static func xxh3(of bytes: [UInt8]) -> String {
+    RunningHash.value(of: bytes).map(hexadecimal).joined()
+  }
+
   private static func hexadecimal(_ value: UInt64) -> String {
     let digits = String(value, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits

@@ -72,7 +72,9 @@ public final class TableWriter: Sendable {
   /// Tells at once what would keep a table from being put at `path` in the end.
   ///
   /// - Throws: ``StudyError`` `environment`.
-  public static func requireWritable(_ path: String) throws(StudyError) { try TableWriter(path: path).abort() }
+  public static func requireWritable(_ path: String) throws(StudyError) {
+    try TableWriter(path: path).abort()
+  }
 
   /// - Throws: ``StudyError`` of kind `environment` when the disk is full or fails; then every later call throws it too.
   public func append(bytes: UnsafeRawBufferPointer) throws(StudyError) {

@@ -10,7 +10,8 @@ struct TransJob {
   /// Traits that were made ready before.
   var prepared: PreparedScan?
 
-  init(_ command: TransCommand, _ study: Study, effects: EffectColumns?, prepared: PreparedScan? = nil) throws {
+  init(_ command: TransCommand, _ study: Study, effects: EffectColumns?, prepared: PreparedScan? = nil) throws
+  {
     self.command = command
     self.study = study
     self.prepared = prepared

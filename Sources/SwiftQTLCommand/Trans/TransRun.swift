@@ -9,6 +9,9 @@ struct TransRun {
 
   private var out: String { command.resources.out }
   private var journalPath: String { out + ".trans.journal" }
+  private var resumeHint: String {
+    "\(journalPath) keeps the finished blocks: the same command with --resume goes on there"
+  }
 
   init(_ command: TransCommand) throws {
     self.command = command
@@ -32,14 +35,14 @@ struct TransRun {
         journalPath, identity: identity.text,
         remedy: "run without --resume to start anew, or with the options and inputs it was begun with")
       : try Journal.create(journalPath, identity: identity.text)
-    let interruption = Interruption(givingUp: files)
+    let interruption = Interruption(givingUp: files, hint: command.mixed.loco ? nil : resumeHint)
     defer { withExtendedLifetime(interruption) {} }
     do {
       try execute(journal, tables, inputs)
     } catch {
       // What the user must change would make it another run; a full disk or a signal does not.
       if (error as? StudyError)?.kind == .environment, journal.count > 0, !command.mixed.loco {
-        progress.note("\(journalPath) keeps \(journal.count) finished blocks: go on with --resume")
+        progress.note(resumeHint)
       } else {
         journal.remove()
       }
