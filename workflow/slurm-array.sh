@@ -9,7 +9,7 @@ usage: workflow/slurm-array.sh --plan FILE [OPTIONS] [-- SBATCH-OPTIONS]
   --plan FILE      what `swiftqtl plan` wrote
   --out PREFIX     prefix of the merged tables (default: the plan's)
   --threads N      CPUs and threads of a shard (default: the plan's)
-  --mem MIB        memory of a shard (default: the plan's estimate and a quarter more)
+  --mem MIB        memory of a shard (default: the plan's estimate and a third more)
   --time MINUTES   time limit of a shard (default: twice the plan's estimate and 10 more)
   --program PATH   swiftqtl, as the nodes see it (default: swiftqtl)
   --dry-run        print what would be submitted
@@ -48,6 +48,7 @@ while (($#)); do
   shift 2
 done
 [[ -n $plan ]] || { usage >&2 && exit 2; }
+[[ -r $plan ]] || die "$plan cannot be read"
 for number in "$threads" "$memory" "$minutes"; do
   [[ $number =~ ^([1-9][0-9]*)?$ ]] || die "$number: --threads, --mem (MiB) and --time (minutes) are whole numbers"
 done
@@ -58,25 +59,28 @@ read -r id shards threads memory minutes < <(
   python3 - "$plan" "${threads:-0}" "${memory:-0}" "${minutes:-0}" <<'EOT'
 import json, math, sys
 plan = json.load(open(sys.argv[1]))
-estimate = plan["estimate"]
 threads, memory, minutes = map(int, sys.argv[2:])
-threads = threads or estimate["threads"]
-slower = max(1, estimate["threads"] / threads)
-memory = memory or math.ceil(estimate["memoryBytes"] / 2**20 * 1.25) + 64
-minutes = minutes or math.ceil(2 * slower * estimate["secondsPerShard"] / 60) + 10
+if not (threads and memory and minutes):
+    estimate = plan.get("estimate")
+    if not estimate:
+        sys.exit("the plan has no estimate: give --threads, --mem and --time, or plan again")
+    threads = threads or estimate["threads"]
+    slower = max(1, estimate["threads"] / threads)
+    memory = memory or math.ceil(estimate["memoryBytes"] / 2**20 * 4 / 3) + 128
+    minutes = minutes or math.ceil(2 * slower * estimate["secondsPerShard"] / 60) + 10
 print(plan["id"], len(plan["shards"]), threads, memory, minutes)
 EOT
-) || die "$plan cannot be read"
+) || die "$plan: not a plan that can be submitted"
 name=swiftqtl-${id:0:16}
 
 # Before asking what is missing: nothing ends unseen in between.
 queued=$(squeue --noheader --name="$name" --user="$(id -un)" --format=%i | tr '\n' ' ')
 [[ -z $queued ]] || die "jobs of this plan are queued or running: $queued; wait for them or scancel them"
 
-# What a killed run left is not done either: it goes on from its journal.
+# What a killed run left goes on from its journal. What is running although no job is queued, someone runs by hand.
 status=$("$program" status --plan "$plan" --json) || die "swiftqtl status failed"
 mapfile -t wanted < <(
-  python3 -c 'import json, sys; s = json.loads(sys.argv[1]); print(*sorted(s["missing"] + s["running"]), sep="\n")' "$status" |
+  python3 -c 'import json, sys; s = json.loads(sys.argv[1]); print(*sorted(s["missing"] + s["interrupted"]), sep="\n")' "$status" |
     sed '/^$/d'
 )
 
@@ -121,11 +125,10 @@ for ((offset = 0; offset < shards; offset += limit)); do
     if ((shard >= offset && shard < offset + limit)); then indices+=($((shard - offset))); fi
   done
   ((${#indices[@]})) || continue
-  # The allocator takes a little more than the scan's buffers: what it is told is less than what it has.
   jobs+=("$(submit "${common[@]}" --array="$(ranges "${indices[@]}")" --cpus-per-task="$threads" --mem="$memory" \
     --time="$minutes" --requeue --output="$logs/%A_%a.log" <<EOT
 #!/bin/bash
-$(quoted "$program" run --plan "$plan" --threads "$threads" --memory "$((memory * 4 / 5))M" --quiet) \
+$(quoted "$program" run --plan "$plan" --threads "$threads" --memory "${memory}M" --quiet) \
   --shard \$((SLURM_ARRAY_TASK_ID + $offset))
 status=\$?
 # 65: the input is not what was planned, for no other shard either.
