@@ -27,7 +27,7 @@ struct SwiftQTLCommand: ParsableCommand {
     version: swiftQTLVersion,
     subcommands: [
       TransCommand.self, CisCommand.self, ClassifyCommand.self, GrmCommand.self, HeritabilityCommand.self,
-      SimulateCommand.self,
+      SimulateCommand.self, RehearseCommand.self,
     ])
 
   static func main() {
