@@ -36,7 +36,7 @@ struct RehearseCommand: ParsableCommand {
   }
 
   func run() throws {
-    let (seconds, preparation) = try work.seconds()
+    let (seconds, preparation) = try work.estimate()
     var rehearsal = ClusterRehearsal(workSeconds: seconds)
     rehearsal.preparationSeconds = preparation
     cluster.describe(&rehearsal)
@@ -129,7 +129,7 @@ struct WorkOptions: ParsableArguments {
   }
 
   /// Of the work and of a preparation.
-  func seconds() throws(StudyError) -> (Double, Double) {
+  func estimate() throws(StudyError) -> (Double, Double) {
     guard let plan else { return (seconds ?? .nan, preparation ?? 0) }
     guard access(plan, R_OK) == 0, let text = FileManager.default.contents(atPath: plan) else {
       throw StudyError(
