@@ -75,8 +75,8 @@ struct RehearseCommand: ParsableCommand {
       return "best: none; no number of shards completes 95 % of runs: try more shards or more --retries"
     }
     return
-      "best: \(best.shards) shards, the soonest done in 95 % of complete runs (\(hours(best.upperMakespan)) h) "
-      + "of those that complete 95 % of runs or more"
+      "best: \(best.shards) shards: 95 % of complete runs within \(hours(best.upperMakespan)) h, "
+      + "\(hours(best.usedNodeSeconds)) node-hours (the least within 2 % of the soonest; 95 % of runs complete)"
   }
 
   private static func hours(_ seconds: Double) -> String { decimal(seconds / 3600) }
@@ -131,9 +131,11 @@ struct WorkOptions: ParsableArguments {
   /// Of the work and of a preparation.
   func estimate() throws(StudyError) -> (Double, Double) {
     guard let plan else { return (seconds ?? .nan, preparation ?? 0) }
-    guard access(plan, R_OK) == 0, let text = FileManager.default.contents(atPath: plan) else {
+    guard let text = FileManager.default.contents(atPath: plan) else {
+      // What may be read but cannot is a directory.
+      let code = access(plan, R_OK) == 0 ? EISDIR : errno
       throw StudyError(
-        .environment, file: plan, "cannot be read: \(String(cString: strerror(errno)))",
+        .environment, file: plan, "cannot be read: \(String(cString: strerror(code)))",
         remedy: "check the path and its permissions")
     }
     guard let estimate = try? JSONDecoder().decode(Plan.self, from: text).estimate,

@@ -193,16 +193,19 @@ import Testing
   }
 
   @Test func theBest() {
-    func summary(_ shards: Int, _ makespan: Double, _ share: Double) -> ClusterRehearsal.Summary {
+    func summary(_ shards: Int, _ makespan: Double, _ used: Double, _ share: Double = 1)
+      -> ClusterRehearsal.Summary
+    {
       .init(
         shards: shards, medianMakespan: makespan, upperMakespan: makespan, upperRetries: 0,
-        usedNodeSeconds: 1, wastedNodeSeconds: 0, completeShare: share)
+        usedNodeSeconds: used, wastedNodeSeconds: 0, completeShare: share)
     }
     let all = [
-      summary(10, 5, 0.94), summary(30, 9, 1), summary(300, 8, 0.95), summary(100, 8, 0.95),
-      summary(1000, 20, 1),
+      summary(10, 5, 1, 0.94), summary(30, 103, 1), summary(100, 101, 9), summary(300, 100, 9, 0.95),
+      summary(1000, 100, 10), summary(3000, .nan, 1, 1),
     ]
     #expect(ClusterRehearsal.best(of: all)?.shards == 100)
+    #expect(ClusterRehearsal.best(of: Array(all[3...]))?.shards == 300)
     #expect(ClusterRehearsal.best(of: [all[0]]) == nil)
   }
 }
