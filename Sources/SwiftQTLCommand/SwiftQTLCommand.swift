@@ -28,6 +28,7 @@ struct SwiftQTLCommand: ParsableCommand {
     subcommands: [
       TransCommand.self, CisCommand.self, ClassifyCommand.self, GrmCommand.self, HeritabilityCommand.self,
       SimulateCommand.self, PlanCommand.self, RunCommand.self, MergeCommand.self, StatusCommand.self,
+      RehearseCommand.self,
     ])
 
   static func main() {

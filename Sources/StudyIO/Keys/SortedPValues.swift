@@ -70,10 +70,10 @@ public struct SortedPValues: Sendable {
 
 /// ln q by ln p, of a sorted list too long for memory.
 ///
-/// Only ln p is stored. Of each block of 128 the first ln p and the ln q of what follows are in memory (16 bytes a block); with
-/// them the q of a block are those of its p alone, to the bit as ``BenjaminiHochberg`` gives them for the whole list.
+/// Only ln p is stored. Of each block of 64 the first ln p and the ln q of what follows are in memory (a quarter of a byte for
+/// each p); with them a q follows from the p of its block, to the bit as ``BenjaminiHochberg`` gives it for the whole list.
 public struct LogQTable: Sendable {
-  static let blockSize = 128
+  static let blockSize = 64
 
   fileprivate let keys: SortedPValues
   fileprivate let testCount: Int
@@ -89,8 +89,8 @@ public struct LogQTable: Sendable {
     (self.firstLogP, self.logQAbove) = (firstLogP, logQAbove)
   }
 
-  /// - Parameter cachedBlocks: memory for so many blocks of 2 KiB, 16 MiB by default.
-  public func lookup(cachedBlocks: Int = 1 << 13) -> Lookup { Lookup(self, cachedBlocks: cachedBlocks) }
+  /// - Parameter cachedBlocks: memory for so many blocks of 512 bytes, 16 MiB by default.
+  public func lookup(cachedBlocks: Int = 1 << 15) -> Lookup { Lookup(self, cachedBlocks: cachedBlocks) }
 
   /// Looks q up, in any order of p. Each thread has its own.
   public struct Lookup: ~Copyable {
@@ -98,56 +98,57 @@ public struct LogQTable: Sendable {
     /// The block in each slot; a block has one slot.
     private var cached: [Int]
     /// By slot.
-    private let logP: KeyBuffer
-    private let logQ: KeyBuffer
+    private let blocks: KeyBuffer
+    private let scratch = KeyBuffer(capacity: blockSize)
 
     fileprivate init(_ table: LogQTable, cachedBlocks: Int) {
       precondition(cachedBlocks > 0)
       self.table = table
-      let slots = min(cachedBlocks, max(1, table.firstLogP.count))
-      cached = [Int](repeating: -1, count: slots)
-      logP = KeyBuffer(capacity: slots * blockSize)
-      logQ = KeyBuffer(capacity: slots * blockSize)
+      cached = [Int](repeating: -1, count: min(cachedBlocks, max(1, table.firstLogP.count)))
+      blocks = KeyBuffer(capacity: cached.count * blockSize)
     }
 
     /// ln q of one of the list's ln p; NaN of NaN. Of another ln p: that of the next larger in the list, 0 above all of them.
     ///
     /// - Throws: ``StudyError`` `environment` when the disk fails.
-    /// - Complexity: a binary search in memory; 1 KiB from the file and 128 logarithms for a block that is not cached.
-    public mutating func callAsFunction(_ value: Double) throws(StudyError) -> Double {
-      guard !value.isNaN else { return .nan }
+    /// - Complexity: a binary search in memory, 512 bytes from the file for a block that is not cached, and up to 64 logarithms.
+    public mutating func callAsFunction(_ logP: Double) throws(StudyError) -> Double {
+      guard !logP.isNaN else { return .nan }
       // The first of equal p lies in the last block that begins below it, or begins the next.
-      let below = Self.first(table.firstLogP.count) { table.firstLogP[$0] >= value }
+      let below = table.firstLogP.withUnsafeBufferPointer { Self.place(of: logP, in: $0) }
       guard below > 0 else { return table.firstLogP.isEmpty ? 0 : table.least }
-      let block = below - 1
-      let slot = block % cached.count
-      if cached[slot] != block { try load(block, slot) }
-      let start = slot * blockSize
-      let count = min(blockSize, table.keys.count - block * blockSize)
-      let place = Self.first(count) { logP.keys[start + $0] >= value }
-      return place < count ? logQ.keys[start + place] : table.logQAbove[block]
-    }
-
-    private mutating func load(_ block: Int, _ slot: Int) throws(StudyError) {
-      let first = block * blockSize
-      let places = slot * blockSize..<slot * blockSize + min(blockSize, table.keys.count - first)
-      cached[slot] = -1
-      let keys = UnsafeMutableBufferPointer(rebasing: logP.keys[places])
-      try table.keys.read(keys, at: first)
-      let sorted = UnsafeBufferPointer(keys)
-      try table.keys.require(table.firstLogP[block], beginning: sorted)
+      let index = below - 1
+      let block = try block(index)
+      let rest = block[Self.place(of: logP, in: block)...]
       var pass = BenjaminiHochberg.Pass(
-        count: first + keys.count, testCount: table.testCount, logQ: table.logQAbove[block])
-      pass.adjust(sorted: sorted, into: .init(rebasing: logQ.keys[places]))
-      cached[slot] = block
+        count: index * blockSize + block.count, testCount: table.testCount, logQ: table.logQAbove[index])
+      pass.adjust(
+        sorted: UnsafeBufferPointer(rebasing: rest), into: .init(rebasing: scratch.keys[..<rest.count]))
+      return pass.logQ
     }
 
-    /// The first index of 0 ..< count where `isReached`, which then stays so; `count` where there is none.
-    @inline(__always) private static func first(_ count: Int, where isReached: (Int) -> Bool) -> Int {
-      var (low, high) = (0, count)
+    private mutating func block(_ index: Int) throws(StudyError) -> UnsafeBufferPointer<Double> {
+      let slot = index % cached.count
+      let first = index * blockSize
+      let start = slot * blockSize
+      let keys = UnsafeMutableBufferPointer(
+        rebasing: blocks.keys[start..<start + min(blockSize, table.keys.count - first)])
+      let block = UnsafeBufferPointer(keys)
+      if cached[slot] != index {
+        cached[slot] = -1
+        try table.keys.read(keys, at: first)
+        try table.keys.require(table.firstLogP[index], beginning: block)
+        cached[slot] = index
+      }
+      return block
+    }
+
+    /// The index of the first of the ascending `keys` that is not below `key`; their number where there is none.
+    private static func place(of key: Double, in keys: UnsafeBufferPointer<Double>) -> Int {
+      var (low, high) = (0, keys.count)
       while low < high {
         let middle = (low + high) / 2
-        if isReached(middle) { high = middle } else { low = middle + 1 }
+        if keys[middle] < key { low = middle + 1 } else { high = middle }
       }
       return low
     }
