@@ -60,6 +60,7 @@ public struct DenseScan: Sendable {
     let values = try [Float](unsafeUninitializedCapacity: m * t) { values, count in
       count = m * t
       guard let base = values.baseAddress else { return }
+      values.preferLargePages()
       for p in traits.patterns.indices {
         let columns = (0..<t).filter { traits.patternOf[$0] == Int32(p) }
         guard !columns.isEmpty else { continue }
@@ -144,7 +145,8 @@ private struct DenseVariants: Sendable {
           squaredNorms.append(norm)
         } else {
           summary.counts.droppedVariants += 1
-          summary.drops.append(Drop(.variant, id: variant.variant.id, reason: "collinear with the covariates"))
+          summary.drops.append(
+            Drop(.variant, id: variant.variant.id, reason: "collinear with the covariates"))
         }
       }
     }
@@ -170,7 +172,7 @@ private struct DenseProduct: Sendable {
   private let degreesOfFreedom: Int
 
   /// Variants and traits of a tile: its products stay in the second-level cache, and sgemm has enough to do for all that it packs.
-  private static let (tileRows, tileColumns) = (512, 96)
+  private static let (tileRows, tileColumns) = (256, 256)
   static let tileBytes = 2 * 4 * tileRows * tileColumns
 
   /// Written by disjoint parts.
@@ -270,7 +272,8 @@ private struct DenseProduct: Sendable {
           variants.withUnsafeBufferPointer { g in
             traits.withUnsafeBufferPointer { y in
               product(
-                rows: rows, columns: width, g.baseAddress! + fromRow, y.baseAddress! + fromColumn, into: products)
+                rows: rows, columns: width, g.baseAddress! + fromRow, y.baseAddress! + fromColumn,
+                into: products)
             }
           }
           let lengths = weights.isEmpty ? nil : lengths.baseAddress
@@ -310,6 +313,18 @@ private func squaredNorm(_ x: UnsafePointer<Double>, _ count: Int) -> Double {
   var sum = 0.0
   sk_panel_products(x, 1, x, 1, Int64(count), &sum)
   return sum
+}
+
+extension UnsafeMutableBufferPointer<Float> {
+  /// Asks the kernel for huge pages: else the first touch of a fresh matrix costs as much as a product.
+  fileprivate func preferLargePages() {
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    guard let base = baseAddress.map({ Int(bitPattern: $0) }) else { return }
+    let first = (base + page - 1) / page * page
+    let length = base + 4 * count - first
+    // Advice: nothing hangs on it.
+    if length > 0 { _ = madvise(UnsafeMutableRawPointer(bitPattern: first), length, MADV_HUGEPAGE) }
+  }
 }
 
 extension TraitPanel {

@@ -52,7 +52,8 @@ extension SpectralDecomposition {
     var ofKinship: [Double] = []
     if forMaximumLikelihood, !isOfIntercept { ofKinship = SymmetricEigen.values(of: matrix) }
     let eigen = ComplementEigen(
-      of: consume matrix, complementing: covariateBasis, savesMemory: need.algorithm == .robustRepresentations)
+      of: consume matrix, complementing: covariateBasis, savesMemory: need.algorithm == .robustRepresentations
+    )
     if forMaximumLikelihood, isOfIntercept { ofKinship = ([0] + eigen.values).sorted() }
     self.init(
       sampleIDs: ids, covariateBasis: covariateBasis, values: eigen.values.map { max(0, $0) },

@@ -243,7 +243,8 @@ struct GrmCommand: ParsableCommand {
   /// Made before the matrix, so that what memory does not allow is refused before any work.
   ///
   /// - Parameter path: of the matrix or the genotypes.
-  private func decompositionPlan(_ all: [String], _ path: String, _ report: inout GrmReport) throws(StudyError)
+  private func decompositionPlan(_ all: [String], _ path: String, _ report: inout GrmReport)
+    throws(StudyError)
     -> DecompositionPlan?
   {
     guard eigen else { return nil }

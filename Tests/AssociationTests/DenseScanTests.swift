@@ -11,7 +11,10 @@ import Testing
 @Suite struct DenseScanTests {
   /// r of a row and the error that ``DenseScan`` promises of each statistic.
   private static func expected(_ row: PairRow, _ statistic: DenseScan.Statistic) -> (Double, error: Double) {
-    let (r, nu, n) = (row.t.sign == .minus ? -row.r2.squareRoot() : row.r2.squareRoot(), Double(row.degreesOfFreedom), Double(row.n))
+    let (r, nu, n) = (
+      row.t.sign == .minus ? -row.r2.squareRoot() : row.r2.squareRoot(), Double(row.degreesOfFreedom),
+      Double(row.n)
+    )
     let error = DenseScan.correlationError(samples: row.n)
     let rest = nu / (nu + row.t * row.t)
     switch statistic {
@@ -87,14 +90,16 @@ import Testing
     } catch let error as StudyError {
       #expect(error.kind == .environment)
     }
-    _ = try DenseScan(options: .unfiltered).run(in: study, execution: Execution(workers: 1, memory: 4 * needed))
+    _ = try DenseScan(options: .unfiltered).run(
+      in: study, execution: Execution(workers: 1, memory: 4 * needed))
   }
 
   /// 2⁻²¹ of itself, over all sizes of r², given x as fp32 has it; the largest is 1 − 2⁻²⁴.
   @Test func logarithms() {
     var generator = SplitMix64(3)
     let c =
-      (0..<40).map { 1 - Float(pow(2, -Double($0))) } + (0..<20_001).map { _ in Float(generator.logUniform(-9, 0)) }
+      (0..<40).map { 1 - Float(pow(2, -Double($0))) }
+      + (0..<20_001).map { _ in Float(generator.logUniform(-9, 0)) }
     var out = [Float](repeating: 0, count: c.count)
     sk_dense_log(c, nil, Int64(c.count), 1, &out)
     for (found, c) in zip(out, c) {

@@ -7,7 +7,9 @@ import BenchmarkSupport
 import Glibc
 import SwiftQTL
 
-let (samples, variants, traits) = (count("--samples", 79), count("--variants", 7_321), count("--traits", 35_554))
+let (samples, variants, traits) = (
+  count("--samples", 79), count("--variants", 7_321), count("--traits", 35_554)
+)
 let (threads, repetitions) = (count("--threads", 2), count("--repetitions", 5))
 
 let ids = numberedIDs("s", samples)
@@ -52,13 +54,17 @@ let runs: [(name: String, body: () throws -> Void)] = [
     { _ = try DenseScan(options: options).run(in: related, execution: execution) }
   ),
   ("of it decomposition and REML", { _ = try HeritabilityScan().run(in: related, execution: execution) }),
-  ("least squares: LOD of all pairs", { _ = try DenseScan(options: options).run(in: unrelated, execution: execution) }),
+  (
+    "least squares: LOD of all pairs",
+    { _ = try DenseScan(options: options).run(in: unrelated, execution: execution) }
+  ),
 ]
 var costs = runs.map { _ in [Cost]() }
 for _ in 0...repetitions { for (k, run) in runs.enumerated() { costs[k].append(try Cost.of(run.body)) } }
 print("OpenBLAS core \(Gemm.core)")
 header(
-  "\(samples) samples × \(variants) markers × \(traits) traits, \(threads) threads", "clock, s: median (range)",
+  "\(samples) samples × \(variants) markers × \(traits) traits, \(threads) threads",
+  "clock, s: median (range)",
   "CPU, s")
 for (run, cost) in zip(runs, costs) {
   // The first run of each warms up.
