@@ -31,6 +31,7 @@ let package = Package(
     program("PeerRuns"),
     program("PermutationRuns"),
     program("NullValidation"),
+    program("DenseRuns"),
   ],
   swiftLanguageModes: [.v6]
 )

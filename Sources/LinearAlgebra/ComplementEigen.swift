@@ -15,11 +15,13 @@ public struct ComplementEigen: Sendable {
   ///   - matrix: symmetric, finite; both triangles.
   ///   - basis: n × q, q < n, orthonormal columns.
   ///   - savesMemory: relatively robust representations in 2n² values of workspace rather than divide and conquer in 3n², which is
-  ///     faster (and whose workspace LAPACK counts in 32 bits, to some 32,000 samples).
+  ///     faster.
+  /// - Precondition: without `savesMemory` n ≤ ``mostDividedSamples``.
   /// - Complexity: about 9n³ flop by BLAS; bits depend on its number of threads.
   public init(of matrix: consuming Matrix, complementing basis: Matrix, savesMemory: Bool = false) {
     let (n, q) = (matrix.rows, basis.columns)
     precondition(matrix.columns == n && basis.rows == n && q < n)
+    precondition(savesMemory || n <= Self.mostDividedSamples)
     let (order, rank, left) = (BLAS.blasInt(n), BLAS.blasInt(q), BLAS.blasInt(n - q))
     var a = matrix.storage
     matrix.storage = []
@@ -38,7 +40,7 @@ public struct ComplementEigen: Sendable {
         "dormqr")
     }
     var w = [Double](repeating: 0, count: n - q)
-    if savesMemory || n - q > 32_000 {
+    if savesMemory {
       var z = [Double](repeating: 0, count: n * (n - q))
       var found: Int32 = 0
       var support = [Int32](repeating: 0, count: 2 * (n - q))
@@ -72,6 +74,9 @@ public struct ComplementEigen: Sendable {
     values = w
     self.vectors = Matrix(rows: n, columns: n - q, storage: a)
   }
+
+  /// LAPACK counts the 1 + 6n + 2n² values of divide and conquer's workspace in 32 bits. (Of robust representations it is 26n and blocks.)
+  public static let mostDividedSamples = 32_000
 
   private static func check(_ info: Int32, _ routine: String) {
     precondition(info == 0, "\(routine): \(info)")

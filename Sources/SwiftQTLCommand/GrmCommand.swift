@@ -75,6 +75,12 @@ struct GrmCommand: ParsableCommand {
     help: ArgumentHelp("With --eigen: what the models are to be adjusted for.", valueName: "file"))
   var covariates: String?
 
+  @Flag(
+    help:
+      "With --eigen: leave out what maximum likelihood needs (--lmm-test score, --lmm-exact), with covariates nearly half of the time."
+  )
+  var remlOnly = false
+
   func validate() throws {
     try RunOptions.validate(prefix: out)
     guard source.isEmpty != (grm == nil) else { throw ValidationError("Give either --genotypes or --grm.") }
@@ -88,6 +94,7 @@ struct GrmCommand: ParsableCommand {
     }
     if let pcs, pcs < 1 { throw ValidationError("--pcs must be at least 1.") }
     guard covariates == nil || eigen else { throw ValidationError("--covariates goes with --eigen.") }
+    guard !remlOnly || eigen else { throw ValidationError("--reml-only goes with --eigen.") }
     guard !byChromosome || format != .gemma else {
       throw ValidationError("--by-chromosome needs --format gcta, which keeps the numbers of variants.")
     }
@@ -100,11 +107,13 @@ struct GrmCommand: ParsableCommand {
     defer { withExtendedLifetime(interruption) {} }
     var report = GrmReport(
       form: grm == nil ? (form ?? .standardized2pq).rawValue : nil, threads: machine.workers)
-    let kinship = try grm.map { try read($0, &report) } ?? compute(files, &report, progress)
+    var plan: DecompositionPlan?
+    let kinship =
+      try grm.map { try read($0, &plan, &report) } ?? compute(files, &plan, &report, progress)
     if grm == nil || format != nil { report.outputs += try write(kinship, out, files) }
     if let pcs { try writeComponents(pcs, of: kinship, files, &report) }
     report.samples = kinship.sampleCount
-    if eigen { try writeDecomposition(of: kinship, files, &report) }
+    if let plan { try writeDecomposition(of: consume kinship, plan, files, &report) }
     for note in report.notes { progress.note(note) }
     let manifest = try files.open(out + ".manifest.json", compression: .none)
     report.outputs.append(out + ".manifest.json")
@@ -127,24 +136,33 @@ struct GrmCommand: ParsableCommand {
 
   // MARK: - The matrix
 
-  private func read(_ path: String, _ report: inout GrmReport) throws(StudyError) -> Kinship {
+  private func read(_ path: String, _ plan: inout DecompositionPlan?, _ report: inout GrmReport)
+    throws(StudyError) -> Kinship
+  {
     let wanted = try source.wantedSamples()
     report.inputs = try Manifest.inputs(KinshipFile.files(path) + source.lists)
-    let kinship = try KinshipFile.read(path)
-    guard let wanted else { return kinship }
-    return try kinship.restricted(
-      to: report.keep(wanted, of: kinship.sampleIDs, in: path).map { kinship.sampleIDs[$0] })
+    var kinship = try KinshipFile.read(path)
+    if let wanted {
+      kinship = try kinship.restricted(
+        to: report.keep(wanted, of: kinship.sampleIDs, in: path).map { kinship.sampleIDs[$0] })
+    }
+    plan = try decompositionPlan(kinship.sampleIDs, path, &report)
+    return kinship
   }
 
-  private func compute(_ files: OutputTransaction, _ report: inout GrmReport, _ progress: Progress) throws
-    -> Kinship
-  {
+  private func compute(
+    _ files: OutputTransaction, _ plan: inout DecompositionPlan?, _ report: inout GrmReport,
+    _ progress: Progress
+  ) throws -> Kinship {
     let wanted = try source.wantedSamples()
     let genotypes = try source.open()
     let selection = try source.selection()
     var samples: [Int]?
     if let wanted { samples = try report.keep(wanted, of: genotypes.sampleIDs, in: genotypes.path) }
     report.inputs = try Manifest.inputs(genotypes.paths + source.tables + source.lists)
+    plan = try decompositionPlan(
+      samples.map { $0.map { genotypes.sampleIDs[$0] } } ?? genotypes.sampleIDs, genotypes.path, &report)
+    if let plan { progress.note(plan.announcement) }
     let dropPath = out + ".drops.tsv.gz"
     let drops = try DropWriter(files.open(dropPath))
     let scan = KinshipScan(
@@ -210,19 +228,35 @@ struct GrmCommand: ParsableCommand {
     report.outputs += paths
   }
 
-  /// Of the samples that have covariates, in the order in which studies hold theirs.
-  private func writeDecomposition(of kinship: Kinship, _ files: OutputTransaction, _ report: inout GrmReport)
+  /// What is decomposed, and what it takes.
+  private struct DecompositionPlan {
+    /// Those that have covariates, in the order in which studies hold theirs.
+    var sampleIDs: [String]
+    var covariateBasis: Matrix
+    var need: SpectralDecomposition.Need
+
+    var announcement: String {
+      "decomposing the matrix of \(sampleIDs.count) samples will take about \(need.bytes >> 20) MiB (\(need.algorithm.rawValue))"
+    }
+  }
+
+  /// Made before the matrix, so that what memory does not allow is refused before any work.
+  ///
+  /// - Parameter path: of the matrix or the genotypes.
+  private func decompositionPlan(_ all: [String], _ path: String, _ report: inout GrmReport)
     throws(StudyError)
+    -> DecompositionPlan?
   {
-    var ids = kinship.sampleIDs
+    guard eigen else { return nil }
+    var ids = all
     var table: Covariates?
     if let covariates {
       let found = try CovariateFile.read(covariates, sampleIDs: Set(ids))
       let known = Set(found.sampleIDs)
       ids = ids.filter(known.contains)
-      if ids.count < kinship.sampleCount {
+      if ids.count < all.count {
         report.notes.append(
-          "\(covariates): \(kinship.sampleCount - ids.count) of \(kinship.sampleCount) samples have no covariates, the decomposition is without them"
+          "\(covariates): \(all.count - ids.count) of \(all.count) samples have no covariates, the decomposition is without them"
         )
       }
       report.inputs += try Manifest.inputs([covariates])
@@ -233,15 +267,29 @@ struct GrmCommand: ParsableCommand {
     let residualiser = try Residualiser(
       covariates: values ?? Matrix(rows: ids.count, columns: 0), names: table?.names ?? [])
     report.notes += residualiser.drops.map { "covariate \($0.id) is left out: \($0.reason)" }
+    let need = try SpectralDecomposition.Need(
+      samples: ids.count, path: path, memory: machine.execution().memory)
+    report.decomposition = GrmReport.Decomposition(
+      samples: ids.count, covariateRank: residualiser.rank, algorithm: need.algorithm.rawValue,
+      neededBytes: need.bytes)
+    return DecompositionPlan(sampleIDs: ids, covariateBasis: residualiser.basis, need: need)
+  }
+
+  private func writeDecomposition(
+    of kinship: consuming Kinship, _ plan: DecompositionPlan, _ files: OutputTransaction,
+    _ report: inout GrmReport
+  ) throws(StudyError) {
+    // Without the numbers of variants, and no longer than until its rows are in order: memory is what limits n.
+    kinship = Kinship(path: kinship.path, sampleIDs: kinship.sampleIDs, matrix: kinship.matrix)
+    kinship = try kinship.restricted(to: plan.sampleIDs)
     let decomposition = try SpectralDecomposition(
-      of: kinship.restricted(to: ids), covariateBasis: residualiser.basis, forMaximumLikelihood: true,
+      of: consume kinship, covariateBasis: plan.covariateBasis, forMaximumLikelihood: !remlOnly,
       threads: machine.workers, memory: machine.execution().memory)
     if decomposition.clampedCount > 0 {
       report.notes.append(
         "\(decomposition.clampedCount) eigenvalues below 0 are taken as 0, the lowest \(decomposition.lowestValue) of the mean"
       )
     }
-    report.covariateRank = residualiser.rank
     try SpectralFile.write(decomposition, to: files.open(out + ".eigen", compression: .none))
     report.outputs.append(out + ".eigen")
   }
@@ -277,8 +325,7 @@ private struct GrmReport: Encodable {
   var variants = 0
   var variantsDropped = 0
   var drops: [String: [String: Int]] = [:]
-  /// Of a stored decomposition, with the intercept.
-  var covariateRank: Int?
+  var decomposition: Decomposition?
   var notes: [String] = []
   var blas = BLAS.configuration
   var blasCore = BLAS.coreName
@@ -286,6 +333,16 @@ private struct GrmReport: Encodable {
   var outputs: [String] = []
   var seconds = 0.0
   var peakResidentBytes = 0
+
+  /// Of a stored one.
+  struct Decomposition: Encodable {
+    var samples: Int
+    /// With the intercept.
+    var covariateRank: Int
+    var algorithm: String
+    /// Said before it was made.
+    var neededBytes: Int
+  }
 
   init(form: String?, threads: Int) {
     self.form = form

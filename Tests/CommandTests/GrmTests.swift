@@ -104,6 +104,12 @@ import Testing
     #expect(try outputs("d") == ["d.eigen", "d.manifest.json"])
     let stored = try SpectralFile.read(folder.path("d.eigen"))
     #expect(stored.sampleIDs == study.samples.dropFirst(4).sorted() && stored.covariateRank == 3)
+    #expect(stored.kinshipValues.count == 36)
+    let manifest = try Manifest.read(folder.path("d.manifest.json"))
+    let said = try #require(manifest["decomposition"] as? [String: Any])
+    #expect(said["samples"] as? Int == 36 && said["covariateRank"] as? Int == 3)
+    #expect(said["algorithm"] as? String == "divide and conquer")
+    #expect(said["neededBytes"] as? Int == 64 << 20 + 24 * 36 * 36)
     // MKM = s·UΛU', and U is orthogonal to the covariates.
     let n = 36
     let kinship = try KinshipFile.read(folder.path("r")).restricted(to: stored.sampleIDs).matrix
@@ -119,6 +125,8 @@ import Testing
       }
       for c in 0..<3 { #expect(abs(zip(q.column(c), column).reduce(0) { $0 + $1.0 * $1.1 }) < 1e-13) }
     }
+    try grm(["--grm", folder.path("r"), "--eigen", "--reml-only"], out: "e").expectSuccess()
+    #expect(try SpectralFile.read(folder.path("e.eigen")).kinshipValues.isEmpty)
     // Converted to GCTA's form.
     try grm(["--grm", folder.path("r"), "--format", "gcta"], out: "f").expectSuccess()
     #expect(
@@ -136,6 +144,8 @@ import Testing
       (["--grm", "k", "--pcs", "2", "--centered"], 64, "nothing is computed from genotypes"),
       (genotypes + ["--pcs", "0"], 64, "--pcs"),
       (genotypes + ["--covariates", "c"], 64, "goes with --eigen"),
+      (genotypes + ["--reml-only"], 64, "goes with --eigen"),
+      (genotypes + ["--eigen", "--memory", "64M"], 74, "decomposing the relationship matrix of 40 samples"),
       (genotypes + ["--by-chromosome", "--format", "gemma"], 64, "--by-chromosome"),
       (genotypes + ["--centered", "--standardized"], 64, "--standardized"),
       (genotypes + ["--pcs", "41"], 65, "41 principal components are asked for of 40 samples"),

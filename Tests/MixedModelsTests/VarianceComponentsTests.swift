@@ -261,12 +261,44 @@ struct MixedProblem {
     #expect(kind(matrix) == .malformed)
   }
 
+  /// Without covariates eigenvalues of CKC are those of its complement and a 0, which are not decomposed again.
+  @Test func interceptAlone() throws {
+    let problem = MixedProblem(samples: 30, covariates: 5, seed: 9)
+    let n = 30
+    let basis = Matrix(rows: n, columns: 1, repeating: 1 / Double(n).squareRoot())
+    let d = try SpectralDecomposition(
+      of: problem.kinship, covariateBasis: basis, forMaximumLikelihood: true)
+    let k = problem.kinship.matrix
+    let means = (0..<n).map { k.column($0).reduce(0, +) / Double(n) }
+    let mean = means.reduce(0, +) / Double(n)
+    var centered = k
+    for i in 0..<n { for j in 0..<n { centered[i, j] = (k[i, j] - means[i] - means[j] + mean) / d.scale } }
+    let values = SymmetricEigen(of: centered).values
+    #expect(d.kinshipValues.count == n)
+    // Rounding of n sums of entries that are about 1.
+    for (found, value) in zip(d.kinshipValues, values) { #expect(abs(found - max(0, value)) < 1e-12) }
+  }
+
+  /// The faster algorithm where memory does, the sparing one else, and bytes that grow with 24·n² and 16·n².
+  @Test func needs() throws {
+    let least = 64 << 20 + 16 * 100 * 100
+    let most = 64 << 20 + 24 * 100 * 100
+    func need(_ memory: Int, samples: Int = 100) throws -> SpectralDecomposition.Need {
+      try SpectralDecomposition.Need(samples: samples, path: "k", memory: memory)
+    }
+    #expect(try need(most).algorithm == .divideAndConquer && need(most).bytes == most)
+    #expect(try need(most - 1).algorithm == .robustRepresentations && need(most - 1).bytes == least)
+    #expect(throws: StudyError.self) { try need(least - 1) }
+    // Whose workspace LAPACK could not count.
+    #expect(try need(.max, samples: 40_000).algorithm == .robustRepresentations)
+  }
+
   /// The two algorithms, and the decomposition itself.
   @Test func decomposition() throws {
     let problem = MixedProblem(samples: 40, covariates: 5, seed: 3)
     let n = 40
     let basis = problem.basis
-    for memory in [Int.max, 16 * n * n] {
+    for memory in [Int.max, 64 << 20 + 16 * n * n] {
       let d = try SpectralDecomposition(of: problem.kinship, covariateBasis: basis, memory: memory)
       #expect(d.values.count == 35 && d.values == d.values.sorted())
       // UΛU' = MKM/s, U'U = I, U'Q = 0.

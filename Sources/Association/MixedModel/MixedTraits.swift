@@ -211,17 +211,19 @@ extension TraitPanel {
       return stored
     case .kinship(let kinship):
       let needsML = options.needsMaximumLikelihood
+      // The study keeps the matrix.
+      let memory = options.memory - 8 * kinship.sampleCount * kinship.sampleCount
       guard !pattern.missing.isEmpty else {
         return try SpectralDecomposition(
           of: kinship, covariateBasis: basis, forMaximumLikelihood: needsML, threads: options.threads,
-          memory: options.memory)
+          memory: memory)
       }
       let missing = Set(pattern.missing)
       let observed = ids.indices.filter { !missing.contains(Int32($0)) }
       let rows = OrthonormalBasis(of: basis.selectingRows(observed)).basis
       return try SpectralDecomposition(
         of: kinship.restricted(to: observed.map { ids[$0] }), covariateBasis: rows,
-        forMaximumLikelihood: needsML, threads: options.threads, memory: options.memory)
+        forMaximumLikelihood: needsML, threads: options.threads, memory: memory)
     }
   }
 }
