@@ -130,6 +130,34 @@ import Testing
     #expect(causes == ["", " cannot be written"])
   }
 
+  /// A shard on a disk that is full, or cannot be written, says so and goes on where it was when there is room.
+  @Test(.enabled("not permitted to mount a small disk") { try canMount() })
+  func shardOnBadDisk() throws {
+    let folder = try Folder()
+    let disk = try folder.subfolder("disk")
+    try SmallStudy(variants: 2_000, genes: 20).write(to: folder)
+    let options = ["--no-exclude-cis", "--pval-threshold", "1", "--quiet"] + BadInput.inputs(folder)
+    try Program.run(["trans", "--out", folder.path("w")] + options).expectSuccess()
+    let plan = ["plan", "trans", "--shards", "1", "--out", folder.path("r"), "--plan", disk + "/p.json"]
+    let shard = ["run", "--plan", disk + "/p.json", "--shard", "0", "--quiet"]
+    for kilobytes in [200, 700, 2_000, 4_000] {
+      try #require(try Self.mount(disk, kilobytes: 20_000))
+      defer { Self.unmount(disk) }
+      try Program.run(plan + options).expectSuccess()
+      try #require(try Self.mount(disk, kilobytes: kilobytes, options: "remount,"))
+      let full = try Program.run(shard)
+      #expect(full.status == 74 && full.errors.contains("No space left on device"), "\(full.errors)")
+      #expect(try folder.contents("disk") == ["p.json", "p.shard-0.journal", "p.study"])
+      try #require(try Self.mount(disk, kilobytes: kilobytes, options: "remount,ro,"))
+      let fixed = try Program.run(shard)
+      #expect(fixed.status == 74 && fixed.errors.contains("Read-only file system"), "\(fixed.errors)")
+      try #require(try Self.mount(disk, kilobytes: 20_000, options: "remount,rw,"))
+      try Program.run(shard).expectSuccess()
+      try Program.run(["merge", "--plan", disk + "/p.json", "--quiet"]).expectSuccess()
+      #expect(try folder.data("r.trans.tsv.gz") == folder.data("w.trans.tsv.gz"))
+    }
+  }
+
   /// A disk that fills up in the middle of a run.
   @Test(.enabled("not permitted to mount a small disk") { try canMount() })
   func diskFull() throws {
