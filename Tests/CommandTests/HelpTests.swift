@@ -6,7 +6,8 @@ import Testing
   static let commands = [
     [], ["trans"], ["cis"], ["cis", "nominal"], ["cis", "permute"], ["cis", "independent"],
     ["cis", "interaction"],
-    ["classify"], ["grm"], ["heritability"], ["simulate"],
+    ["classify"], ["grm"], ["heritability"], ["simulate"], ["plan"], ["plan", "trans"],
+    ["plan", "cis-permute"], ["run"], ["merge"], ["status"],
   ]
 
   @Test(arguments: commands) func help(_ command: [String]) throws {
@@ -37,7 +38,7 @@ import Testing
         #expect(!needsFiles || result.errors.contains("No such file"), "\(line)\n\(result.errors)")
       }
     }
-    #expect(count == 18)
+    #expect(count == 23)
   }
 
   @Test func version() throws {
