@@ -38,12 +38,6 @@ final class Progress: Sendable {
     if !quiet { printError(line) }
   }
 
-  /// The last lines of a scan.
-  func report(_ written: WrittenScan) {
-    for note in written.summary.notes + written.notes { self.note(note) }
-    note("\(written.finding) in \(Self.duration(elapsed)); written to \(written.paths[0])")
-  }
-
   func advance(tests: Int, rows: Int, fraction: Double) {
     guard !quiet else { return }
     let line = state.withLock { state -> String? in

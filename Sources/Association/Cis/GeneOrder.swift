@@ -1,4 +1,4 @@
-public import StudyData
+package import StudyData
 
 /// The genes of a scan in the order in which their results come, and what each is tested with.
 public struct GeneOrder: Sendable, Equatable {

@@ -1,5 +1,5 @@
 internal import MultipleTesting
-public import StudyData
+package import StudyData
 
 extension CisPermutations.GeneResult {
   /// All of it, to the bit.

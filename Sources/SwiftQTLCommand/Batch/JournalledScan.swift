@@ -70,6 +70,14 @@ struct WrittenScan {
   var finding: String
 }
 
+extension Progress {
+  /// The last lines of a scan.
+  func report(_ written: WrittenScan) {
+    for note in written.summary.notes + written.notes { self.note(note) }
+    note("\(written.finding) in \(Self.duration(elapsed)); written to \(written.paths[0])")
+  }
+}
+
 /// Slows a scan down so that tests can end it half-way: SWIFTQTL_TEST_BLOCK_DELAY_MS after each unit.
 private struct UnitPause: Sendable {
   private let microseconds: UInt32
