@@ -22,8 +22,12 @@ public struct Execution: Sendable, Equatable {
   }
 
   /// Refuses up front what would not fit: the phenotypes as read and as unit traits, the blocks in flight, and `scan` bytes more.
-  func require(_ scan: Int = 0, samples n: Int, traits t: Int) throws(StudyError) {
-    let needed = needed(scan, samples: n, traits: t)
+  ///
+  /// - Parameter holdsPhenotypes: false where the unit traits were made before.
+  func require(_ scan: Int = 0, samples n: Int, traits t: Int, holdsPhenotypes: Bool = true)
+    throws(StudyError)
+  {
+    let needed = needed(scan, samples: n, traits: t, holdsPhenotypes: holdsPhenotypes)
     guard needed > memory else { return }
     throw StudyError(
       .environment,
@@ -31,8 +35,8 @@ public struct Execution: Sendable, Equatable {
       remedy: "raise --memory, use fewer --threads, or split the phenotypes into several runs")
   }
 
-  func needed(_ scan: Int = 0, samples n: Int, traits t: Int) -> Int {
-    16 * n * t + 2 * workers * 4 * n * Self.blockSize + scan + (64 << 20)
+  func needed(_ scan: Int = 0, samples n: Int, traits t: Int, holdsPhenotypes: Bool = true) -> Int {
+    (holdsPhenotypes ? 16 : 8) * n * t + 2 * workers * 4 * n * Self.blockSize + scan + (64 << 20)
   }
 
   /// Variants per block before any selection. Fixed: results do not depend on it, but the order of the drop report follows blocks.

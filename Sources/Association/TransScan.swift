@@ -124,10 +124,12 @@ public struct TransScan: Sendable {
     BLAS.useSingleThread()
     if countsAllP { try study.requireUnrelated("histograms of all p") }
     let execution = run.execution
+    let holdsPhenotypes = prepared == nil
     try execution.require(
-      options.refitBytes(of: study), samples: study.sampleCount, traits: study.features.count)
+      options.refitBytes(of: study), samples: study.sampleCount, traits: study.features.count,
+      holdsPhenotypes: holdsPhenotypes)
     let prepared = try prepared?.study ?? PreparedStudy(study, options, workers: execution.workers)
-    try checkMemory(prepared, execution)
+    try checkMemory(prepared, execution, holdsPhenotypes: holdsPhenotypes)
     try exclusion.check(study)
     let plan = TransPlan(self, study, prepared, run.sample, execution)
     try scanBlocks(
@@ -176,7 +178,9 @@ public struct TransScan: Sendable {
     ]
   }
 
-  private func checkMemory(_ prepared: PreparedStudy, _ execution: Execution) throws(StudyError) {
+  private func checkMemory(
+    _ prepared: PreparedStudy, _ execution: Execution, holdsPhenotypes: Bool
+  ) throws(StudyError) {
     let traits = prepared.traits
     let rank = prepared.residualiser.rank
     let screen = Sieve.bytes(
@@ -184,7 +188,9 @@ public struct TransScan: Sendable {
     // Each pattern of missing phenotypes holds a rank × rank inverse.
     let patterns = traits.patterns.count * 8 * rank * rank
     let refit = traits.mixed?.refit == nil ? 0 : 8 * traits.sampleCount * traits.count
-    try execution.require(screen + patterns + refit, samples: traits.sampleCount, traits: traits.count)
+    try execution.require(
+      screen + patterns + refit, samples: traits.sampleCount, traits: traits.count,
+      holdsPhenotypes: holdsPhenotypes)
   }
 }
 

@@ -4,9 +4,7 @@ import Synchronization
 
 /// Rows held on disk until a second pass can complete them (q needs all p; QTLtools' table needs each window's size).
 ///
-/// The files are unlinked as soon as they are open: nothing is left behind however the process ends. p values are sorted in a
-/// mapped file, whose pages the kernel may write out; the standard library's sort merges in memory of its own, 4 bytes a row at
-/// most while it runs.
+/// The files are unlinked as soon as they are open: nothing is left behind however the process ends.
 final class RowSpool: Sendable {
   /// Rows of one batch in the making: texts without newlines, each after its p.
   struct Batch: Sendable {
@@ -60,46 +58,32 @@ final class RowSpool: Sendable {
 
   private struct Files {
     var rows: UnsafeMutablePointer<FILE>
-    /// ln p by place among a row's, and how many, where q is wanted.
-    var keys: [(file: UnsafeMutablePointer<FILE>, count: Int)]
     var count = 0
   }
   private let files: Mutex<Files>
+  /// ln p by place among a row's, where q is wanted.
+  private let keys: [PValueSpool]
   private let prefix: String
 
   /// Temporary files in the directory of `prefix`.
   ///
-  /// - Parameter keyCount: p of a row that ``logQ(_:testCount:)`` will be asked for.
+  /// - Parameter keyCount: p of a row that are to get a q.
   init(prefix: String, keyCount: Int) throws(StudyError) {
     self.prefix = prefix
-    let rows = try Self.openUnlinked(prefix)
-    var keys: [(file: UnsafeMutablePointer<FILE>, count: Int)] = []
-    for _ in 0..<keyCount { keys.append((try Self.openUnlinked(prefix), 0)) }
-    files = Mutex(Files(rows: rows, keys: keys))
+    keys = (0..<keyCount).map { _ in PValueSpool(prefix: prefix) }
+    files = Mutex(Files(rows: try Self.openUnlinked(prefix)))
   }
 
-  deinit {
-    files.withLock {
-      fclose($0.rows)
-      for key in $0.keys { fclose(key.file) }
-    }
-  }
+  deinit { files.withLock { _ = fclose($0.rows) } }
 
   func append(_ batch: borrowing Batch) throws(StudyError) {
     guard batch.count > 0 else { return }
     let isWritten = files.withLock { files in
       files.count += batch.count
-      var isWritten = batch.records.withUnsafeBytes { fwrite($0.baseAddress, $0.count, 1, files.rows) == 1 }
-      for place in files.keys.indices where !batch.keys[place].isEmpty {
-        files.keys[place].count += batch.keys[place].count
-        isWritten =
-          batch.keys[place].withUnsafeBytes {
-            fwrite($0.baseAddress, $0.count, 1, files.keys[place].file) == 1
-          } && isWritten
-      }
-      return isWritten
+      return batch.records.withUnsafeBytes { fwrite($0.baseAddress, $0.count, 1, files.rows) == 1 }
     }
     guard isWritten else { throw Self.failure(prefix) }
+    for (spool, values) in zip(keys, batch.keys) { try spool.append(values) }
   }
 
   /// Calls `body` with every row in the order in which they came.
@@ -129,12 +113,12 @@ final class RowSpool: Sendable {
   ///
   /// - Parameter testCount: tests that each p is one of.
   func writeRows(to table: TableWriter, testCount: Int) throws {
-    let adjusted = try files.withLock(\.keys.indices).map { try logQ($0, testCount: testCount) }
+    let lookups = try keys.map { Lookup(try $0.finish().logQ(testCount: testCount)) }
     var buffer = RowBuffer(capacity: 1 << 17)
     try readRows { row in
       buffer.append(bytes: row.text)
-      for place in adjusted.indices {
-        let value = adjusted[place](row.logP(place))
+      for place in lookups.indices {
+        let value = try lookups[place](row.logP(place))
         buffer.appendTab()
         if value.isNaN { buffer.append("NA") } else { buffer.append(logP: value) }
       }
@@ -147,70 +131,13 @@ final class RowSpool: Sendable {
     try table.append(buffer)
   }
 
-  /// q by ln p, in mapped files.
-  private final class LogQ {
-    private let sorted: UnsafeMutableBufferPointer<Double>
-    private let values: UnsafeMutableBufferPointer<Double>
+  /// A class, as an array cannot hold what cannot be copied.
+  private final class Lookup {
+    private var table: LogQTable.Lookup
 
-    fileprivate init(
-      sorted: UnsafeMutableBufferPointer<Double>, values: UnsafeMutableBufferPointer<Double>
-    ) {
-      self.sorted = sorted
-      self.values = values
-    }
+    init(_ table: LogQTable) { self.table = table.lookup() }
 
-    deinit {
-      for buffer in [sorted, values] where buffer.count > 0 {
-        munmap(buffer.baseAddress, buffer.count * MemoryLayout<Double>.stride)
-      }
-    }
-
-    /// ln q of a row's ln p; NaN of NaN.
-    func callAsFunction(_ logP: Double) -> Double {
-      guard !logP.isNaN else { return .nan }
-      var (low, high) = (0, sorted.count - 1)
-      while low < high {
-        let middle = (low + high) / 2
-        if sorted[middle] < logP { low = middle + 1 } else { high = middle }
-      }
-      return values[low]
-    }
-  }
-
-  /// q from BH over `testCount` tests of the p at one place of the rows.
-  ///
-  /// - Precondition: the spool keeps them.
-  private func logQ(_ place: Int, testCount: Int) throws -> LogQ {
-    let (file, count, isFlushed) = files.withLock {
-      ($0.keys[place].file, $0.keys[place].count, fflush($0.keys[place].file) == 0)
-    }
-    let empty = UnsafeMutableBufferPointer<Double>(start: nil, count: 0)
-    guard count > 0 else { return LogQ(sorted: empty, values: empty) }
-    guard isFlushed else { throw Self.failure(prefix) }
-    let scratch = try Self.openUnlinked(prefix)
-    defer { fclose(scratch) }
-    let bytes = count * MemoryLayout<Double>.stride
-    // A write to a hole of a mapped file on a full disk would be a SIGBUS.
-    let code = posix_fallocate(fileno(scratch), 0, bytes)
-    guard code == 0 else { throw Self.failure(prefix, code) }
-    guard let keys = Self.map(file, bytes) else { throw Self.failure(prefix) }
-    guard let values = Self.map(scratch, bytes) else {
-      munmap(keys.baseAddress, bytes)
-      throw Self.failure(prefix)
-    }
-    var sorting = keys
-    sorting.sort()
-    BenjaminiHochberg.adjust(sorted: UnsafeBufferPointer(keys), testCount: testCount, into: values)
-    return LogQ(sorted: keys, values: values)
-  }
-
-  private static func map(_ file: UnsafeMutablePointer<FILE>, _ bytes: Int)
-    -> UnsafeMutableBufferPointer<Double>?
-  {
-    let address = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0)
-    guard let address, address != MAP_FAILED else { return nil }
-    return UnsafeMutableBufferPointer(
-      start: address.assumingMemoryBound(to: Double.self), count: bytes / MemoryLayout<Double>.stride)
+    func callAsFunction(_ logP: Double) throws(StudyError) -> Double { try table(logP) }
   }
 
   private static func openUnlinked(_ prefix: String) throws(StudyError) -> UnsafeMutablePointer<FILE> {

@@ -38,7 +38,7 @@ import Testing
         #expect(!needsFiles || result.errors.contains("No such file"), "\(line)\n\(result.errors)")
       }
     }
-    #expect(count == 23)
+    #expect(count == 25)
   }
 
   @Test func version() throws {

@@ -168,7 +168,8 @@ public struct CisPermutations: Sendable {
       // Eigenvectors of one pattern, and each worker's panels of variants and copies.
       bytes += 8 * n * n + execution.workers * 8 * n * (3 * Spectrum.width + WhitenedTrait.width)
     }
-    try execution.require(bytes, samples: n, traits: study.features.count)
+    try execution.require(
+      bytes, samples: n, traits: study.features.count, holdsPhenotypes: study.phenotypes.columns > 0)
     let prepared = try prepared?.study ?? PreparedStudy(study, scan.options, workers: execution.workers)
     let (genes, drops) = try CisGene.located(
       of: prepared.traits, in: study, radius: scan.radius, anchor: scan.anchor, isGrouped: isGrouped)

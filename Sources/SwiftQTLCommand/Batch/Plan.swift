@@ -68,6 +68,9 @@ struct Plan: Codable {
     var plan = self
     plan.id = ""
     plan.estimate = nil
+    // The same plan made twice is the same plan.
+    plan.study.modified = 0
+    for k in plan.inputs.indices { plan.inputs[k].modified = 0 }
     return Checksum.xxh3(of: try Manifest.json(plan))
   }
 

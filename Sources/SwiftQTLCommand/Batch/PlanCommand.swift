@@ -51,8 +51,8 @@ struct PlanTransCommand: ParsableCommand {
       disk space they take, measured here by a few blocks of variants) and OUT.plan.study (samples, residualised phenotypes and, with \
       --grm, the decomposition), which the shards read.
 
-      Then, in any order and on any machine that sees these files, for each shard i from 0:
-        swiftqtl run --plan OUT.plan.json --shard i
+      Then, in any order and on any machine that sees these files, for each shard from 0 on:
+        swiftqtl run --plan OUT.plan.json --shard 0
       and when all are done:
         swiftqtl merge --plan OUT.plan.json
       which writes the same bytes as swiftqtl trans without a plan. A shard that dies goes on where it stopped when it is run again.
