@@ -95,6 +95,8 @@ struct JournalledRun {
   let path: String
   /// For messages.
   let units: String
+  /// Of the command.
+  let name: String
   /// Whether one can go on with the journal.
   var isResumable = true
 
@@ -103,26 +105,32 @@ struct JournalledRun {
   }
 
   /// - Parameters:
+  ///   - paths: what the run is going to write, and what it reads.
   ///   - files: given up when the run is ended by a signal.
   ///   - body: fills the journal and commits the files.
   func execute(
-    resuming: Bool, _ identity: RunIdentity, _ files: OutputTransaction, _ progress: Progress,
-    _ body: (Journal) throws -> Void
+    resuming: Bool, writing paths: [String], reading inputs: [String], _ files: OutputTransaction,
+    _ progress: Progress, _ body: (Journal, [Manifest.Input]) throws -> Void
   ) throws {
+    let (path, hint) = (path, isResumable ? hint : nil)
+    // Before the first file is there.
+    let interruption = Interruption(givingUp: files) { LocalFile.exists(path) ? hint : nil }
+    defer { withExtendedLifetime(interruption) {} }
+    for path in paths { try TableWriter.requireWritable(path) }
+    let inputs = try Manifest.inputs(inputs)
+    let identity = RunIdentity(command: name, arguments: CommandLine.arguments, inputs)
     let journal =
       resuming
       ? try Journal.resume(
         path, identity: identity.text,
         remedy: "run without --resume to start anew, or with the options and inputs it was begun with")
       : try Journal.create(path, identity: identity.text)
-    let interruption = Interruption(givingUp: files, hint: isResumable ? hint : nil)
-    defer { withExtendedLifetime(interruption) {} }
     do {
-      try body(journal)
+      try body(journal, inputs)
       journal.remove()
     } catch {
       // What the user must change would make it another run; a full disk or a signal does not.
-      if (error as? StudyError)?.kind == .environment, journal.count > 0, isResumable {
+      if (error as? StudyError)?.kind == .environment, journal.count > 0, let hint {
         progress.note(hint)
       } else {
         journal.remove()

@@ -22,12 +22,12 @@ struct PermuteRun {
 
   func execute() throws {
     let tables = PermuteTables(job: job, files: files)
-    for path in [tables.path, tables.dropsPath] { try TableWriter.requireWritable(path) }
-    let inputs = try Manifest.inputs(command.files(of: job.study))
-    let identity = RunIdentity(command: "cis permute", arguments: CommandLine.arguments, inputs)
-    try JournalledRun(path: journalPath, units: PermuteJob.units).execute(
-      resuming: command.resume, identity, files, progress
-    ) { journal in
+    let run = JournalledRun(path: journalPath, units: PermuteJob.units, name: "cis permute")
+    try run.execute(
+      resuming: command.resume, writing: [tables.path, tables.dropsPath],
+      reading: command.files(of: job.study),
+      files, progress
+    ) { journal, inputs in
       let drops = try tables.openDrops()
       var job = job
       job.drop = { try drops.append($0) }

@@ -25,13 +25,11 @@ struct TransRun {
         of: study, command.resources.execution)
     }
     let tables = TransTables(job: job, files: files, out: out)
-    for path in tables.paths { try TableWriter.requireWritable(path) }
-    let inputs = try Manifest.inputs(command.files(of: study))
-    let identity = RunIdentity(command: "trans", arguments: CommandLine.arguments, inputs)
-    let run = JournalledRun(path: journalPath, units: TransJob.units, isResumable: !command.mixed.loco)
-    try run.execute(resuming: command.resume, identity, files, progress) {
-      try execute($0, inputs)
-    }
+    let run = JournalledRun(
+      path: journalPath, units: TransJob.units, name: "trans", isResumable: !command.mixed.loco)
+    try run.execute(
+      resuming: command.resume, writing: tables.paths, reading: command.files(of: study), files, progress
+    ) { try execute($0, $1) }
   }
 
   private func execute(_ journal: Journal, _ inputs: [Manifest.Input]) throws {
