@@ -2,7 +2,7 @@ internal import CScanKernels
 internal import StudyData
 
 /// Allele counts of one variant over the analysed samples.
-public struct VariantSummary: Sendable, Equatable {
+public struct VariantSummary: Sendable, Equatable, BitwiseCopyable {
   /// Samples with a dosage.
   public var observed = 0
   public var sampleCount = 0

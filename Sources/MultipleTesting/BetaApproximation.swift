@@ -73,6 +73,21 @@ public struct BetaApproximation: Sendable, Equatable {
     trueDegreesOfFreedom = fit.degreesOfFreedom
   }
 
+  /// One that was made before.
+  package init(
+    status: Status, tail: Tail, shape1: Double, shape2: Double, trueDegreesOfFreedom: Double,
+    degreesOfFreedom: Int, copyCount: Int, missingCount: Int
+  ) {
+    self.status = status
+    self.tail = tail
+    self.shape1 = shape1
+    self.shape2 = shape2
+    self.trueDegreesOfFreedom = trueDegreesOfFreedom
+    self.degreesOfFreedom = degreesOfFreedom
+    self.copyCount = copyCount
+    self.missingCount = missingCount
+  }
+
   private static func fit(
     _ r: [Double], nominal: Double, tail: Tail
   ) -> (status: Status, shapes: BetaShapes, degreesOfFreedom: Double) {

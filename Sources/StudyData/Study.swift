@@ -140,10 +140,13 @@ public struct Study: Sendable {
     }
   }
 
-  /// A study whose traits were made ready before: without phenotypes, covariates and relatedness.
+  /// A study whose traits were made ready before: without covariates and relatedness.
   ///
+  /// - Parameter phenotypes: samples × features, where they are wanted beside the traits that were made of them.
   /// - Throws: ``StudyError`` `inconsistent` when the genotypes lack a sample.
-  public init(_ outline: StudyOutline, genotypes: any GenotypeSource) throws(StudyError) {
+  public init(_ outline: StudyOutline, genotypes: any GenotypeSource, phenotypes: Matrix? = nil)
+    throws(StudyError)
+  {
     var position: [String: Int] = [:]
     for (i, id) in genotypes.sampleIDs.enumerated() { position[id] = i }
     let absent = outline.sampleIDs.filter { position[$0] == nil }
@@ -160,7 +163,8 @@ public struct Study: Sendable {
     alignment = outline.alignment
     self.genotypes = genotypes
     let nothing = Matrix(rows: outline.sampleIDs.count, columns: 0)
-    (phenotypes, covariates, interactions) = (nothing, nothing, nothing)
+    precondition(phenotypes.map { $0.rows == nothing.rows && $0.columns == outline.features.count } ?? true)
+    (self.phenotypes, covariates, interactions) = (phenotypes ?? nothing, nothing, nothing)
     (covariateNames, interactionNames) = ([], [])
     relatedness = nil
   }

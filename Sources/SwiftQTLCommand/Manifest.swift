@@ -155,6 +155,21 @@ struct Manifest: Encodable {
     }
   }
 
+  /// Of a scan whose tables are written.
+  init(_ scan: some JournalledScan, _ written: WrittenScan, seconds: [String: Double], inputs: [Input]) {
+    self.init(
+      study: scan.study, summary: written.summary, drops: written.drops, run: scan.resources,
+      outputs: written.paths + [Self.path(scan.resources.out)], seconds: seconds, inputs: inputs,
+      threshold: written.threshold, notes: written.notes)
+    genes = written.genes
+  }
+
+  static func path(_ out: String) -> String { out + ".manifest.json" }
+
+  func write(to files: OutputTransaction, _ out: String) throws {
+    try files.open(Self.path(out), compression: .none).append(bytes: json())
+  }
+
   /// Sizes and checksums of the files a run read, each once.
   static func inputs(_ paths: [String]) throws(StudyError) -> [Input] {
     var out: [Input] = []

@@ -64,22 +64,27 @@ final class Interruption {
   private let files: OutputTransaction
   private let sources: [any DispatchSourceSignal]
 
+  /// When this returns, signals are waited for.
+  ///
   /// - Parameter hint: what the user is told then.
-  init(givingUp files: OutputTransaction, hint: String? = nil) {
+  init(givingUp files: OutputTransaction, hint: @escaping @Sendable () -> String? = { nil }) {
     self.files = files
     let queue = DispatchQueue(label: "interruption")
+    let registered = DispatchSemaphore(value: 0)
     sources = [SIGINT, SIGTERM, SIGHUP].compactMap { number in
       // What was ignored from the start (nohup) stays so.
       guard Self.ignore(number) else { return nil }
       let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
       source.setEventHandler {
         files.abort()
-        if let hint { printError(hint) }
+        if let hint = hint() { printError(hint) }
         _exit(128 + number)
       }
+      source.setRegistrationHandler { registered.signal() }
       source.resume()
       return source
     }
+    for _ in sources { registered.wait() }
   }
 
   /// Cancelled sources let go of their handlers, and so of the files, only later, perhaps not before the process ends: the

@@ -6,8 +6,8 @@ import Testing
   static let commands = [
     [], ["trans"], ["cis"], ["cis", "nominal"], ["cis", "permute"], ["cis", "independent"],
     ["cis", "interaction"],
-    ["classify"], ["grm"], ["heritability"], ["simulate"], ["plan"], ["plan", "trans"], ["run"], ["merge"],
-    ["status"], ["rehearse"],
+    ["classify"], ["grm"], ["heritability"], ["simulate"], ["plan"], ["plan", "trans"],
+    ["plan", "cis-permute"], ["run"], ["merge"], ["status"], ["rehearse"],
   ]
 
   @Test(arguments: commands) func help(_ command: [String]) throws {
@@ -38,7 +38,7 @@ import Testing
         #expect(!needsFiles || result.errors.contains("No such file"), "\(line)\n\(result.errors)")
       }
     }
-    #expect(count == 26)
+    #expect(count == 27)
   }
 
   @Test func version() throws {

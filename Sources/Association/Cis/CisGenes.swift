@@ -13,6 +13,9 @@ struct CisGene: Sendable {
   var low: Int
   var high: Int
 
+  /// The order in which genes of one chromosome come.
+  func isBefore(_ other: CisGene) -> Bool { (high, low, id) < (other.high, other.low, other.id) }
+
   /// Genes of the analysed traits, and what was left out because it has no place or several.
   ///
   /// - Parameter isGrouped: whether traits with the same ``StudyData/Feature/group`` are one gene; others stand alone.

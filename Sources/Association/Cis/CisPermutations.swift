@@ -55,7 +55,11 @@ public struct CisPermutations: Sendable {
     self.isGrouped = isGrouped
   }
 
-  /// - Parameter progress: called with the share of the input read and the pairs × copies newly decided, in order.
+  /// All genes.
+  ///
+  /// - Parameters:
+  ///   - drop: gets the variants that are left out, in file order.
+  ///   - progress: called with the share of the input read and the pairs × copies newly decided, in order.
   /// - Returns: results in the order of the genes along the genome, as the variants' file has it.
   /// - Throws: ``StudyError`` `inconsistent` when no phenotype has a location, variants are not sorted, no variant lies in a
   ///   window, or the score test of mixed models is asked for; what readers throw.
@@ -71,10 +75,91 @@ public struct CisPermutations: Sendable {
     in study: Study, execution: Execution, drop: ([Drop]) throws -> Void, progress: (Double, Int) -> Void,
     keep: (GeneOutput) -> Void
   ) throws -> (genes: [GeneResult], summary: ScanSummary) {
+    var results: [GeneResult] = []
+    var totals = ScanCounts()
+    var summary = try run(in: study, execution: execution, drop: drop) { output, share in
+      totals += output.counts
+      progress(share, output.counts.integerPairs)
+      results.append(output.result)
+      keep(output)
+    }
+    summary.counts += totals
+    return (results, try complete(summary, results))
+  }
+
+  /// Some genes, or all, one by one.
+  ///
+  /// - Parameters:
+  ///   - prepared: the traits of this study for this scan, where they were made before.
+  ///   - genes: by number in the order in which results come; nil for all.
+  ///   - order: of all genes, where it is known: then only variants between the first and the last base of the windows of `genes` are
+  ///     decoded. Without it all are.
+  ///   - drop: gets those of the decoded variants that are left out, in file order.
+  ///   - emit: gets each gene's result, its counts and the share of the work that is done, in order. A result depends on no other gene.
+  /// - Returns: what there is to say of all runs of the scan; its counts are of the variants alone. What all genes add up to is for
+  ///   ``complete(_:_:)`` to say.
+  /// - Throws: as ``run(in:execution:drop:progress:)``, but for windows without a variant; whatever `emit` throws.
+  public func run(
+    in study: Study, prepared: PreparedScan? = nil, genes: Range<Int>? = nil, of order: GeneOrder? = nil,
+    execution: Execution, drop: ([Drop]) throws -> Void = { _ in },
+    emit: (GeneResult, ScanCounts, Double) throws -> Void
+  ) throws -> ScanSummary {
+    try run(in: study, prepared: prepared, genes: genes, of: order, execution: execution, drop: drop) {
+      try emit($0.result, $0.counts, $1)
+    }
+  }
+
+  /// The order in which the genes come, and what they are tested with: a scan without tests.
+  ///
+  /// - Parameter drop: gets the variants that are left out, in file order.
+  /// - Throws: as ``run(in:execution:drop:progress:)``.
+  /// - Complexity: one pass over the variants, O(n·rank) each.
+  public func order(
+    in study: Study, prepared: PreparedScan? = nil, execution: Execution, drop: ([Drop]) throws -> Void
+  ) throws -> GeneOrder {
+    BLAS.useSingleThread()
+    let prepared = try prepared?.study ?? PreparedStudy(study, scan.options, workers: execution.workers)
+    let (genes, _) = try CisGene.located(
+      of: prepared.traits, in: study, radius: scan.radius, anchor: scan.anchor, isGrouped: isGrouped)
+    var windows = WindowScan(
+      study: study, prepared: prepared, genes: genes, options: scan.options, execution: execution)
+    windows.isRotated = false
+    var order = GeneOrder()
+    order.counts = try windows.run(
+      scratch: {}, work: { _, window in (window.gene, window.count) }, drop: drop,
+      emit: { window, _ in order.append(window.0, variants: window.1) })
+    guard order.variants.contains(where: { $0 > 0 }) else {
+      throw CisScan.noVariant(order.counts.variants, genes.count)
+    }
+    return order
+  }
+
+  /// The summary of a whole scan.
+  ///
+  /// - Parameters:
+  ///   - summary: of any run of it, with the counts of all variants and genes.
+  ///   - genes: all results.
+  /// - Throws: ``StudyError`` `inconsistent` when nothing was tested.
+  public func complete(_ summary: ScanSummary, _ genes: [GeneResult]) throws(StudyError) -> ScanSummary {
+    guard summary.counts.tests > 0 else { throw CisScan.noVariant(summary.counts.variants, genes.count) }
+    var summary = summary
+    summary.drops += genes.filter { $0.lead == nil }.map {
+      Drop(
+        .phenotype, id: $0.id, reason: $0.variantCount == 0 ? "no variant in the window" : "no variant varies"
+      )
+    }
+    return summary
+  }
+
+  private func run(
+    in study: Study, prepared: PreparedScan? = nil, genes numbers: Range<Int>? = nil,
+    of order: GeneOrder? = nil, execution: Execution, drop: ([Drop]) throws -> Void,
+    emit: (GeneOutput, Double) throws -> Void
+  ) throws -> ScanSummary {
     BLAS.useSingleThread()
     let n = study.sampleCount
     var bytes = 4 * n * plan.maximum
-    if study.relatedness != nil {
+    if study.relatedness != nil || prepared?.study.traits.mixed != nil {
       guard scan.options.mixedModel.test == .wald else {
         throw StudyError(
           .inconsistent, "permutations of mixed models have no score test",
@@ -83,41 +168,31 @@ public struct CisPermutations: Sendable {
       // Eigenvectors of one pattern, and each worker's panels of variants and copies.
       bytes += 8 * n * n + execution.workers * 8 * n * (3 * Spectrum.width + WhitenedTrait.width)
     }
-    try execution.require(bytes, samples: n, traits: study.features.count)
-    let prepared = try PreparedStudy(study, scan.options, workers: execution.workers)
+    try execution.require(
+      bytes, samples: n, traits: study.features.count, holdsPhenotypes: study.phenotypes.columns > 0)
+    let prepared = try prepared?.study ?? PreparedStudy(study, scan.options, workers: execution.workers)
     let (genes, drops) = try CisGene.located(
       of: prepared.traits, in: study, radius: scan.radius, anchor: scan.anchor, isGrouped: isGrouped)
-    let orders = try PermutationMaxima.Orders(
-      seed: seed, sampleIDs: study.sampleIDs, count: plan.maximum, workers: execution.workers)
-    let windows = WindowScan(
-      study: study, prepared: prepared, genes: genes, options: scan.options, execution: execution,
-      codes: execution.instructions ?? .fastest)
-    var results: [GeneResult] = []
-    var totals = ScanCounts()
-    let read = try windows.run(
-      scratch: { GenePermuter(self, study, prepared, orders, execution) },
-      work: { permuter, window in permuter.process(window) },
-      drop: drop,
-      emit: { output, share in
-        totals += output.counts
-        progress(share, output.counts.integerPairs)
-        results.append(output.result)
-        keep(output)
-      })
-    guard totals.tests > 0 else { throw CisScan.noVariant(read.variants, genes.count) }
     var summary = ScanSummary(prepared)
     summary.drops += drops
-    summary.drops += results.filter { $0.lead == nil }.map {
-      Drop(
-        .phenotype, id: $0.id, reason: $0.variantCount == 0 ? "no variant in the window" : "no variant varies"
-      )
-    }
-    summary.counts = totals
-    summary.counts.variants = read.variants
-    summary.counts.droppedVariants = read.droppedVariants
-    summary.counts.unplacedVariants = read.unplacedVariants
     summary.backend = "integer (8-bit integers, \((execution.instructions ?? .fastest).rawValue))"
-    return (results, summary)
+    var windows = WindowScan(
+      study: study, prepared: prepared, genes: genes, options: scan.options, execution: execution,
+      codes: execution.instructions ?? .fastest)
+    if let numbers, let order {
+      windows.genes = Array(order.sorted(genes)[numbers.clamped(to: genes.indices)])
+      guard let selection = scan.options.selection.narrowed(to: windows.genes) else { return summary }
+      windows.options.selection = selection
+      windows.chromosomes = order.chromosomes
+    } else if let numbers {
+      windows.numbers = numbers
+    }
+    let orders = try PermutationMaxima.Orders(
+      seed: seed, sampleIDs: study.sampleIDs, count: plan.maximum, workers: execution.workers)
+    summary.counts = try windows.run(
+      scratch: { GenePermuter(self, study, prepared, orders, execution) },
+      work: { permuter, window in permuter.process(window) }, drop: drop, emit: emit)
+    return summary
   }
 
   /// What permutations say of one gene.

@@ -9,11 +9,17 @@ internal import Synchronization
 struct WindowScan {
   let study: Study
   let prepared: PreparedStudy
-  let genes: [CisGene]
-  let options: ScanOptions
+  var genes: [CisGene]
+  var options: ScanOptions
   let execution: Execution
   /// What variants are to be coded for, if at all.
   var codes: InstructionSet?
+  /// Whether a mixed model is wanted of the variants.
+  var isRotated = true
+  /// Chromosomes in the order in which their genes come, where that is known: also those that the variants read lack.
+  var chromosomes: [String] = []
+  /// Genes to work on, by number in order; the others are passed over.
+  var numbers = 0..<Int.max
 
   /// - Parameters:
   ///   - drop: gets the variants that are left out, in file order.
@@ -31,10 +37,11 @@ struct WindowScan {
       GenotypeRequest(
         samples: study.genotypeSamples, selection: options.selection, blockSize: Execution.blockSize))
     var scratches = (0..<execution.workers).map { _ in scratch() }
-    var front = WindowFront(path: study.genotypes.path, genes: genes)
+    var front = WindowFront(path: study.genotypes.path, genes: genes, chromosomes: chromosomes)
+    var number = 0
     var counts = ScanCounts()
     var atEnd = false
-    let rotation = prepared.traits.mixed.map { BlockRotation($0, prepared.traits, genes) }
+    let rotation = isRotated ? prepared.traits.mixed.map { BlockRotation($0, prepared.traits, genes) } : nil
     while !atEnd {
       var chunks: [any GenotypeChunk] = []
       while chunks.count < 2 * execution.workers, let chunk = try stream.nextChunk() { chunks.append(chunk) }
@@ -44,9 +51,15 @@ struct WindowScan {
         counts.variants += squaredNorms.count { $0 > 0 }
         counts.droppedVariants += panel.drops.count + squaredNorms.count { $0 == 0 }
       }
-      let ready = front.ready(atEnd: atEnd, atLeast: 16 * execution.workers)
-      for output in try parallel(ready, &scratches, work) {
-        try emit(output, atEnd ? 1 : stream.fractionRead)
+      let batch = 16 * execution.workers
+      let ready = front.ready(atEnd: atEnd, atLeast: batch)
+      let wanted = zip(number..., ready).filter { numbers.contains($0.0) }.map(\.1)
+      number += ready.count
+      // A few at a time, so that results do not wait for all that are ready.
+      for first in stride(from: 0, to: wanted.count, by: batch) {
+        let end = min(first + batch, wanted.count)
+        let share = !atEnd ? stream.fractionRead : Double(end) / Double(wanted.count)
+        for output in try parallel(Array(wanted[first..<end]), &scratches, work) { try emit(output, share) }
       }
       front.forgetPassed()
     }
@@ -81,16 +94,21 @@ private struct WindowFront {
   /// By normalised chromosome, descending by (end of window, start, id): the next one is the last.
   private var waiting: [String: [CisGene]]
   private var rankOf: [String: Int] = [:]
-  private var names: [String] = []
+  private var names: [String]
+  /// Rank of the chromosome that is being read.
+  private var current = -1
   private var normalized = ChromosomeCache()
   private var lastPosition = 0
   private(set) var unplaced = 0
 
-  init(path: String, genes: [CisGene]) {
+  /// - Parameter chromosomes: as far as their order is known.
+  init(path: String, genes: [CisGene], chromosomes: [String]) {
     self.path = path
     waiting = Dictionary(grouping: genes, by: \.chromosome).mapValues { genes in
-      genes.sorted { ($0.high, $0.low, $0.id) > ($1.high, $1.low, $1.id) }
+      genes.sorted { $1.isBefore($0) }
     }
+    names = chromosomes
+    for (rank, name) in names.enumerated() { rankOf[name] = rank }
   }
 
   /// - Returns: variants in the span of the covariates.
@@ -113,35 +131,39 @@ private struct WindowFront {
 
   private mutating func advance(to variant: Variant) throws(StudyError) -> Int {
     let chromosome = normalized(variant.chromosome)
-    if chromosome == names.last, variant.position >= lastPosition {
-      lastPosition = variant.position
-    } else if rankOf[chromosome] == nil {
+    if rankOf[chromosome] == nil {
       rankOf[chromosome] = names.count
       names.append(chromosome)
-      lastPosition = variant.position
-    } else {
+    }
+    let rank = rankOf[chromosome] ?? current
+    guard rank > current || rank == current && variant.position >= lastPosition else {
       throw StudyError(
         .inconsistent, file: path,
         "variants are not sorted: \(variant.id) at \(variant.chromosome):\(variant.position) comes after "
-          + "\(names.last ?? ""):\(lastPosition)",
+          + "\(names[current]):\(lastPosition)",
         remedy: "sort them by chromosome and position, e.g. with bcftools sort or plink2 --sort-vars")
     }
+    current = rank
+    lastPosition = variant.position
     if variant.position <= 0 { unplaced += 1 }
-    return names.count - 1
+    return rank
+  }
+
+  /// Whether no variant of a gene is still to come.
+  private func isPassed(_ gene: CisGene, _ rank: Int, atEnd: Bool) -> Bool {
+    atEnd || rank < current || rank == current && gene.high < lastPosition
   }
 
   /// Windows that have been read to their end, in order; none while there are fewer than `atLeast`.
   mutating func ready(atEnd: Bool, atLeast: Int) -> [CisWindow] {
     var count = 0
     for (rank, name) in names.enumerated() {
-      let isPassed = atEnd || rank < names.count - 1
-      count += waiting[name]?.reversed().prefix { isPassed || $0.high < lastPosition }.count ?? 0
+      count += waiting[name]?.reversed().prefix { isPassed($0, rank, atEnd: atEnd) }.count ?? 0
     }
     guard atEnd || count >= atLeast else { return [] }
     var windows: [CisWindow] = []
     for (rank, name) in names.enumerated() {
-      let isPassed = atEnd || rank < names.count - 1
-      while let gene = waiting[name]?.last, isPassed || gene.high < lastPosition {
+      while let gene = waiting[name]?.last, isPassed(gene, rank, atEnd: atEnd) {
         waiting[name]?.removeLast()
         windows.append(CisWindow(gene, rank: rank, in: live))
       }
@@ -156,11 +178,10 @@ private struct WindowFront {
 
   /// Lets go of blocks that no waiting gene reaches back to.
   mutating func forgetPassed() {
-    guard let chromosome = names.last else { return }
-    let current = names.count - 1
-    let isAwaited = names.dropLast().contains { !(waiting[$0] ?? []).isEmpty }
+    guard current >= 0 else { return }
+    let isAwaited = names[..<current].contains { !(waiting[$0] ?? []).isEmpty }
     guard !isAwaited else { return }
-    let least = waiting[chromosome]?.map(\.low).min() ?? .max
+    let least = waiting[names[current]]?.map(\.low).min() ?? .max
     live.removeAll { block in
       guard let rank = block.chromosomeRanks.last, let last = block.panel.variants.last else { return true }
       return rank < current || last.variant.position < least

@@ -19,18 +19,86 @@ public final class DropWriter: Sendable {
     try state.withLock { (state) throws(StudyError) in
       state.buffer.removeAll()
       for drop in drops {
-        state.buffer.append(drop.item.rawValue)
-        for cell in [drop.id, drop.reason, drop.detail] {
-          state.buffer.appendTab()
-          state.buffer.append(cell)
-        }
-        state.buffer.appendNewline()
+        state.buffer.append(drop)
         state.counts[drop.item.rawValue, default: [:]][drop.reason, default: 0] += 1
       }
       try writer.append(state.buffer)
     }
   }
 
+  /// Appends rows that were made before.
+  ///
+  /// - Precondition: the writer compresses.
+  public func append(_ rows: DropRows) throws(StudyError) {
+    try state.withLock { (state) throws(StudyError) in
+      for (kind, counts) in rows.counts {
+        state.counts[kind, default: [:]].merge(counts, uniquingKeysWith: +)
+      }
+      try writer.append(rows.blocks)
+    }
+  }
+
   /// The number of drops by kind (`variant`, `sample`, …) and reason.
   public var counts: [String: [String: Int]] { state.withLock { $0.counts } }
+}
+
+/// Rows of the table of everything that was left out, compressed, to be kept until the table is written.
+public struct DropRows: Sendable {
+  private var bytes: [UInt8] = []
+  private var waiting: [Drop] = []
+  /// As ``DropWriter/counts``.
+  private(set) var counts: [String: [String: Int]] = [:]
+  private let level: Int
+
+  /// Drops that are compressed together.
+  private static let batch = 4096
+
+  /// - Parameter level: zlib's, 0…9.
+  public init(level: Int = 1) { self.level = level }
+
+  public mutating func append(_ drops: [Drop]) {
+    for drop in drops { counts[drop.item.rawValue, default: [:]][drop.reason, default: 0] += 1 }
+    waiting += drops
+    if waiting.count >= Self.batch {
+      bytes += compressed(waiting)
+      waiting.removeAll(keepingCapacity: true)
+    }
+  }
+
+  var blocks: BGZFBlocks { BGZFBlocks(compressed: bytes + compressed(waiting)) }
+
+  private func compressed(_ drops: [Drop]) -> [UInt8] {
+    var rows = RowBuffer()
+    for drop in drops { rows.append(drop) }
+    return BGZFBlocks(rows, level: level).bytes
+  }
+
+  package func encode(to encoder: inout ByteEncoder) {
+    let flat = counts.flatMap { kind, counts in counts.map { (kind, $0.key, $0.value) } }
+      .sorted { ($0.0, $0.1) < ($1.0, $1.1) }
+    encoder.put(flat.map(\.0))
+    encoder.put(flat.map(\.1))
+    encoder.put(flat.map(\.2))
+    encoder.put(blocks.bytes)
+  }
+
+  package init(_ decoder: inout ByteDecoder) throws(ByteDecoder.Failure) {
+    self.init()
+    let (kinds, reasons) = (try decoder.texts(), try decoder.texts())
+    let numbers: [Int] = try decoder.values()
+    guard kinds.count == numbers.count, reasons.count == numbers.count else { throw ByteDecoder.Failure() }
+    for k in kinds.indices { counts[kinds[k], default: [:]][reasons[k]] = numbers[k] }
+    bytes = try decoder.values()
+  }
+}
+
+extension RowBuffer {
+  fileprivate mutating func append(_ drop: Drop) {
+    append(drop.item.rawValue)
+    for cell in [drop.id, drop.reason, drop.detail] {
+      appendTab()
+      append(cell)
+    }
+    appendNewline()
+  }
 }

@@ -38,27 +38,19 @@ struct MergeCommand: ParsableCommand {
     for index in plan.shards.indices { try file.verify(index) }
     var command = try file.command()
     if let out { command.resources.out = out }
-    let (job, base) = try PlannedStudy.outline(file, command)
+    let (scan, base) = try PlannedStudy.outline(file, command)
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
-    let tables = TransTables(job: job, files: files, out: command.resources.out)
     let started = progress.elapsed
-    let (summary, drops) = try tables.write(plan.shards.indices.map(file.shardPath), base)
-    let variances = try VarianceTable.write(summary, job.study, command.resources, to: files)
-    let manifestPath = command.resources.out + ".manifest.json"
-    let manifestFile = try files.open(manifestPath, compression: .none)
+    let written = try scan.write(plan.shards.indices.map(file.shardPath), base, to: files)
     var manifest = Manifest(
-      study: job.study, summary: summary, drops: drops, run: command.resources,
-      outputs: tables.paths + [manifestPath] + variances,
-      seconds: ["merge": progress.elapsed - started, "total": progress.elapsed],
-      inputs: plan.inputs.map { Manifest.Input(path: $0.path, bytes: $0.bytes, xxh3: $0.xxh3) },
-      threshold: job.threshold)
+      scan, written, seconds: ["merge": progress.elapsed - started, "total": progress.elapsed],
+      inputs: plan.inputs.map { Manifest.Input(path: $0.path, bytes: $0.bytes, xxh3: $0.xxh3) })
     manifest.plan = Manifest.PlanReport(id: plan.id, shards: plan.shards.count, arguments: plan.arguments)
-    try manifestFile.append(bytes: manifest.json())
+    try manifest.write(to: files, command.resources.out)
     try files.commit()
-    for note in summary.notes { progress.note(note) }
-    progress.note(summary.report(progress.elapsed, writtenTo: tables.paths[0]))
+    progress.report(written)
   }
 
   /// The first few.

@@ -2,9 +2,9 @@ import FoundationEssentials
 import Glibc
 import SwiftQTL
 
-/// Measures what a plan's shards will take: a process of its own does what a shard does with some blocks from the middle.
+/// Measures what a plan's shards will take: a process of its own does what a shard does with some blocks or genes from the middle.
 struct Pilot {
-  let job: TransJob
+  let scan: any JournalledScan
   let plan: Plan
   let execution: Execution
   let progress: Progress
@@ -23,19 +23,21 @@ struct Pilot {
     let loaded = progress.elapsed
     let workers = execution.workers
     var count = min(workers, plan.blocks)
-    let (first, _) = try scan(count)
+    let (first, _) = try run(count)
     var (seconds, bytes, more) = (0.0, 0, 0)
     // The second scan has `more` blocks more than the first.
     while count + more < plan.blocks, seconds < Self.enough {
       more = min(plan.blocks - count, max(4 * workers, 4 * more))
-      let (total, written) = try scan(count + more)
+      let (total, written) = try run(count + more)
       (seconds, bytes) = (total - first, written)
     }
-    var perBlock = more > 0 ? max(seconds, 1e-6) / Double(more) : first / Double(count)
-    perBlock = min(perBlock, first / Double(count))
+    let (cost, all) = (scan.cost(of: middle(count)), scan.cost(of: middle(count + more)))
+    var perCost = more > 0 ? max(seconds, 1e-6) / (all - cost) : first / cost
+    perCost = min(perCost, first / cost)
     count += more
     let result = Result(
-      secondsPreparing: loaded + max(0, first - perBlock * Double(count - more)), secondsPerBlock: perBlock,
+      secondsPreparing: loaded + max(0, first - perCost * cost),
+      secondsPerBlock: perCost * scan.cost(of: 0..<plan.blocks) / Double(plan.blocks),
       bytesPerBlock: Double(bytes) / Double(count), memoryBytes: Machine.peakResident())
     let writer = try TableWriter(path: path, compression: .none)
     try writer.append(bytes: Manifest.json(result))
@@ -43,20 +45,21 @@ struct Pilot {
   }
 
   /// - Returns: seconds, and the bytes that a shard would write.
-  private func scan(_ count: Int) throws -> (Double, Int) {
-    let start = (plan.blocks - count) / 2
-    let (table, needsQ) = (job.table, job.needsQ)
-    let level = job.command.resources.compressionLevel
+  private func run(_ count: Int) throws -> (Double, Int) {
     let written = ByteCount()
     let before = progress.elapsed
-    _ = try job.scan.run(
-      in: job.study, prepared: job.prepared, blocks: start..<start + count, execution: execution,
-      render: { TransRecord($0, table, level: level, needsQ: needsQ) },
-      emit: { written.add($0.head.count + $0.body.count) })
+    _ = try scan.run(middle(count), execution) { written.add($0.head.count + $0.body.count) }
     return (progress.elapsed - before, written.value)
   }
 
-  static func measure(planPath: String, _ plan: Plan, machine: MachineOptions) throws -> Plan.Estimate {
+  private func middle(_ count: Int) -> Range<Int> {
+    let start = (plan.blocks - count) / 2
+    return start..<start + count
+  }
+
+  static func measure(
+    planPath: String, _ plan: Plan, multiplications: Double, machine: MachineOptions
+  ) throws -> Plan.Estimate {
     let path = planPath + ".pilot"
     defer { unlink(path) }
     var words = ["swiftqtl", "run", "--plan", planPath, "--pilot", path, "--quiet"]
@@ -71,14 +74,14 @@ struct Pilot {
       let result = try? JSONDecoder().decode(Result.self, from: Data(try LocalFile.contents(path)))
     else {
       throw StudyError(
-        .environment, file: planPath, "the blocks that were to be measured could not be scanned",
+        .environment, file: planPath, "what was to be measured could not be scanned",
         remedy: "see the message above; the plan is complete but for its estimate")
     }
     let shards = Double(plan.shards.count)
     let blocks = Double(plan.blocks)
     return Plan.Estimate(
       threads: machine.workers,
-      multiplications: blocks * Double(plan.blockSize) * Double(plan.phenotypes) * Double(plan.samples),
+      multiplications: multiplications,
       secondsPreparing: result.secondsPreparing, secondsPerBlock: result.secondsPerBlock,
       secondsPerShard: result.secondsPreparing + result.secondsPerBlock * (blocks / shards).rounded(.up),
       secondsTotal: result.secondsPreparing * shards + result.secondsPerBlock * blocks,

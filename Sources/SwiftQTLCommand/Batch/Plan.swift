@@ -14,7 +14,7 @@ struct Plan: Codable {
     var xxh3: String
   }
 
-  /// Blocks of variants, from 0.
+  /// Blocks of variants or genes, from 0.
   struct Shard: Codable {
     var first: Int
     var end: Int
@@ -23,9 +23,9 @@ struct Plan: Codable {
   /// What the scan takes on a machine like that of the plan: measured by a few blocks in a process of its own.
   struct Estimate: Codable {
     var threads: Int
-    /// Pairs × samples.
+    /// Pairs × samples, and × permutations.
     var multiplications: Double
-    /// Until a shard's first block.
+    /// Until a shard's first block or gene.
     var secondsPreparing: Double
     var secondsPerBlock: Double
     var secondsPerShard: Double
@@ -40,6 +40,7 @@ struct Plan: Codable {
   var schema = 1
   var id = ""
   var version = swiftQTLVersion
+  /// ``PlannedCommand/planName``.
   var command: String
   /// Of the command.
   var arguments: [String]
@@ -54,7 +55,7 @@ struct Plan: Codable {
   /// Nil where they are not counted before they are read.
   var variants: Int?
   var phenotypes: Int
-  /// Variants of a block before any selection.
+  /// Variants of a block before any selection; 1 where blocks are genes.
   var blockSize: Int
   var blocks: Int
   var shards: [Shard]
@@ -73,9 +74,21 @@ struct Plan: Codable {
     return Checksum.xxh3(of: try Manifest.json(plan))
   }
 
-  /// Blocks shared out evenly: each costs the same.
-  static func shards(_ count: Int, blocks: Int) -> [Shard] {
-    (0..<count).map { Shard(first: blocks * $0 / count, end: blocks * ($0 + 1) / count) }
+  /// Blocks shared out by what they cost, at least one to a shard.
+  static func shards(_ count: Int, blocks: Int, cost: (Int) -> Double) -> [Shard] {
+    let total = (0..<blocks).reduce(0) { $0 + cost($1) }
+    var shards: [Shard] = []
+    var (end, sum) = (0, 0.0)
+    for k in 1...count {
+      let first = end
+      let (least, most) = (first + 1, blocks - (count - k))
+      while end < most, end < least || k == count || sum + cost(end) <= total * Double(k) / Double(count) {
+        sum += cost(end)
+        end += 1
+      }
+      shards.append(Shard(first: first, end: end))
+    }
+    return shards
   }
 }
 
@@ -163,9 +176,11 @@ struct PlanFile {
   }
 
   /// The command that was planned.
-  func command() throws -> TransCommand {
+  func command() throws -> any PlannedCommand {
+    let known: [any PlannedCommand.Type] = [TransCommand.self, CisPermuteCommand.self]
     do {
-      return try TransCommand.parse(plan.arguments)
+      guard let type = known.first(where: { $0.planName == plan.command }) else { throw ExitCode.failure }
+      return try type.parse(plan.arguments)
     } catch {
       throw StudyError(
         .malformed, file: path, "its arguments are not those of swiftqtl \(plan.command)",

@@ -6,7 +6,7 @@ struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",
     abstract: "Divide a scan into shards that a cluster runs (swiftqtl run, merge, status).",
-    subcommands: [PlanTransCommand.self])
+    subcommands: [PlanTransCommand.self, PlanCisPermuteCommand.self])
 }
 
 /// How a scan is divided.
@@ -14,7 +14,9 @@ struct ShardOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Number of shards.", valueName: "n"))
   var shards: Int?
 
-  @Option(help: ArgumentHelp("Variants to a shard instead, rounded up to whole blocks.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "At most so many to a shard instead: variants, rounded up to whole blocks, or genes.", valueName: "n"))
   var shardSize: Int?
 
   @Option(
@@ -27,6 +29,14 @@ struct ShardOptions: ParsableArguments {
     }
     guard shards ?? 1 > 0 else { throw ValidationError("--shards must be at least 1.") }
     guard shardSize ?? 1 > 0 else { throw ValidationError("--shard-size must be at least 1.") }
+  }
+
+  func shares(of divided: DividedScan) -> [Plan.Shard] {
+    let (scan, units) = (divided.scan, divided.units)
+    if let shardSize {
+      return Plan.shards(min(units, (units * divided.unitSize - 1) / shardSize + 1), blocks: units) { _ in 1 }
+    }
+    return Plan.shards(min(units, shards ?? 1), blocks: units) { scan.cost(of: $0..<$0 + 1) }
   }
 
   static let names = ["--shards", "--shard-size", "--plan"]
@@ -64,48 +74,76 @@ struct PlanTransCommand: ParsableCommand {
     if let name = refused.first(where: \.0)?.1 { throw ValidationError("\(name) is not for plans.") }
   }
 
+  func run() throws { try PlanMaker(command: scan, shards: shards).run() }
+}
+
+struct PlanCisPermuteCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cis-permute",
+    abstract: "Plan permutations of each gene.",
+    discussion: """
+      Takes the options of swiftqtl cis permute. Shards are runs of genes along the genome that test about equally many variants; each \
+      reads those between the first and the last base of its genes' windows. The plan reads all variants once, to count those of each \
+      window and to list those that are left out. Otherwise as swiftqtl plan trans: run each shard with swiftqtl run, then put them \
+      together with swiftqtl merge, which writes the same bytes as swiftqtl cis permute without a plan.
+
+      EXAMPLES
+        swiftqtl plan cis-permute --genotypes chr1-22 \\
+          --phenotypes expression.bed.gz --covariates covariates.tsv \\
+          --shards 100 --out study
+      """)
+
+  @OptionGroup var scan: CisPermuteCommand
+  @OptionGroup(title: "Shards") var shards: ShardOptions
+
+  func validate() throws {
+    if scan.resume { throw ValidationError("--resume is not for plans.") }
+  }
+
+  func run() throws { try PlanMaker(command: scan, shards: shards).run() }
+}
+
+/// Makes a plan and what lies beside it.
+private struct PlanMaker {
+  let command: any PlannedCommand
+  let shards: ShardOptions
+
   func run() throws {
-    let run = scan.resources
+    let run = command.resources
     let progress = Progress(quiet: run.quiet)
     let path = PlanFile.absolute(shards.plan ?? run.out + ".plan.json")
-    let study = try scan.study(progress)
-    let inputs = try Self.inputs(scan.files(of: study))
-    let options = try TransJob.options(of: scan)
+    let study = try command.study(progress)
+    let inputs = try Self.inputs(command.files(of: study))
+    let options = try command.scanOptions(of: study)
     let prepared = try PreparedScan(study, options, workers: run.workers)
-    let effects = try scan.effect.columns(of: study, options, workers: run.workers)
-    let job = try TransJob(scan, study, effects: effects, prepared: prepared)
-    let base = try job.scan.run(
-      in: study, prepared: prepared, blocks: 0..<0, execution: run.execution, render: { _ in },
-      emit: { _ in })
-    let blocks = try study.blockCount(options.selection)
-    guard blocks > 0 else {
-      throw StudyError(
-        .inconsistent, file: study.genotypes.path, "there are no variants to divide",
-        remedy: "check --region and --extract")
-    }
-    let count = min(
-      blocks, shards.shards ?? shards.shardSize.map { (blocks * Execution.blockSize - 1) / $0 + 1 } ?? 1)
+    let effects = try command.effect.columns(of: study, options, workers: run.workers)
+    let divided = try command.divide(study, effects: effects, prepared, progress)
+    let base = try divided.scan.run(0..<0, run.execution) { _ in }
 
     var plan = Plan(
-      command: "trans",
+      command: type(of: command).planName,
       arguments: Arguments(CommandLine.arguments.dropFirst(3)).without(options: ShardOptions.names),
       directory: PlanFile.workingDirectory, blasCore: BLAS.coreName, inputs: inputs,
       sampleList: Checksum.xxh3(of: Array(study.sampleIDs.map { $0 + "\n" }.joined().utf8)),
       samples: study.sampleCount, variants: study.genotypes.variantCount, phenotypes: study.features.count,
-      blockSize: Execution.blockSize, blocks: blocks, shards: Plan.shards(count, blocks: blocks),
+      blockSize: divided.unitSize, blocks: divided.units, shards: shards.shares(of: divided),
       study: Plan.Input(path: "", bytes: 0, modified: 0, xxh3: ""))
     let file = PlanFile(path: path, plan: plan)
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
     let studyFile = try files.open(file.studyPath, compression: .none)
-    try ArchiveFile.write(PlannedStudy.sections(study, prepared, effects, base), to: studyFile)
+    try ArchiveFile.write(
+      PlannedStudy.sections(study, prepared, effects, base, divided.sections), to: studyFile)
     try files.commit()
     plan.study = try Self.inputs([file.studyPath])[0]
     plan.id = try plan.computedID()
     try Self.write(plan, to: path)
-    progress.note("\(count) shards of \(blocks) blocks planned; measuring a few blocks")
-    plan.estimate = try Pilot.measure(planPath: path, plan, machine: run.machine)
+    progress.note(
+      "\(plan.shards.count) shards of \(plan.blocks) \(type(of: divided.scan).units) planned; measuring a few"
+    )
+    plan.estimate = try Pilot.measure(
+      planPath: path, plan, multiplications: divided.multiplications, machine: run.machine)
     try Self.write(plan, to: path)
     if let estimate = plan.estimate {
       progress.note(

@@ -3,7 +3,8 @@ import SwiftQTL
 /// The file that a plan's shards read instead of phenotypes and covariates.
 enum PlannedStudy {
   static func sections(
-    _ study: Study, _ prepared: PreparedScan, _ effects: EffectColumns?, _ base: ScanSummary
+    _ study: Study, _ prepared: PreparedScan, _ effects: EffectColumns?, _ base: ScanSummary,
+    _ own: [ArchiveSection]
   ) -> [ArchiveSection] {
     var sections = [
       ArchiveSection("study") { StudyOutline(study).encode(to: &$0) },
@@ -15,32 +16,35 @@ enum PlannedStudy {
       }
       sections.append(ArchiveSection("effects", .doubles(scales)))
     }
-    return sections + prepared.sections
+    return sections + own + prepared.sections
   }
 
   /// What a shard scans.
-  static func job(_ file: PlanFile, _ command: TransCommand) throws -> TransJob {
+  static func scan(_ file: PlanFile, _ command: any PlannedCommand) throws -> any JournalledScan {
     let archive = try ArchiveFile.read(file.studyPath)
     guard let prepared = PreparedScan(archive) else { throw damaged(file) }
-    return try job(file, command, archive, prepared)
+    return try scan(file, command, archive, prepared)
   }
 
   /// What a merge needs to know of the study, and of any of the shards.
-  static func outline(_ file: PlanFile, _ command: TransCommand) throws -> (TransJob, ScanSummary) {
-    let archive = try ArchiveFile.read(file.studyPath, sections: ["study", "summary", "effects"])
+  static func outline(_ file: PlanFile, _ command: any PlannedCommand) throws -> (
+    any JournalledScan, ScanSummary
+  ) {
+    let archive = try ArchiveFile.read(
+      file.studyPath, sections: Set(["study", "summary", "effects"] + type(of: command).outlineSections))
     do {
       let summary = try archive.decode("summary") { (decoder) throws(ByteDecoder.Failure) in
         try ScanSummary(&decoder)
       }
-      return (try job(file, command, archive, nil), summary)
+      return (try scan(file, command, archive, nil), summary)
     } catch is ByteDecoder.Failure {
       throw damaged(file)
     }
   }
 
-  private static func job(
-    _ file: PlanFile, _ command: TransCommand, _ archive: Archive, _ prepared: PreparedScan?
-  ) throws -> TransJob {
+  private static func scan(
+    _ file: PlanFile, _ command: any PlannedCommand, _ archive: Archive, _ prepared: PreparedScan?
+  ) throws -> any JournalledScan {
     do throws(any Error) {
       let outline = try archive.decode("study") { (decoder) throws(ByteDecoder.Failure) in
         try StudyOutline(&decoder)
@@ -56,8 +60,15 @@ enum PlannedStudy {
                 mean: numbers[3 * k], variance: numbers[3 * k + 1], residualSumOfSquares: numbers[3 * k + 2])
           }, expression: command.effect.afc)
       }
-      let study = try Study(outline, genotypes: command.input.source.open())
-      return try TransJob(command, study, effects: effects, prepared: prepared)
+      let (samples, features) = (outline.sampleIDs.count, outline.features.count)
+      var phenotypes: Matrix?
+      if archive.contains("phenotypes") {
+        phenotypes = Matrix(
+          rows: samples, columns: features,
+          storage: try archive.doubles("phenotypes", count: samples * features))
+      }
+      let study = try Study(outline, genotypes: command.input.source.open(), phenotypes: phenotypes)
+      return try command.scan(of: study, effects: effects, prepared, archive)
     } catch is ByteDecoder.Failure {
       throw damaged(file)
     }

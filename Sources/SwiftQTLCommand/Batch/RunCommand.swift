@@ -14,7 +14,7 @@ struct RunCommand: ParsableCommand {
     commandName: "run",
     abstract: "Run one shard of a plan.",
     discussion: """
-      Writes PLAN.shard-i beside the plan when the shard is complete; PLAN.shard-i.journal holds its finished blocks until then. A shard \
+      Writes PLAN.shard-i beside the plan when the shard is complete; PLAN.shard-i.journal holds its finished blocks or genes until then. A shard \
       that was ended goes on where it stopped; one that is done stays as it is.
 
       Exits with 65 when the inputs are not those of the plan, with 74 when the machine is at fault (disk, memory): only then does it make sense to \
@@ -55,16 +55,16 @@ struct RunCommand: ParsableCommand {
     try file.requireUnchanged(plan.inputs + [study])
     let command = try file.command()
     let execution = machine.execution(backend: command.resources.backend)
-    let job = try PlannedStudy.job(file, command)
+    let scan = try PlannedStudy.scan(file, command)
     guard let shard else {
-      try Pilot(job: job, plan: plan, execution: execution, progress: progress).run(writingTo: pilot ?? "")
+      try Pilot(scan: scan, plan: plan, execution: execution, progress: progress).run(writingTo: pilot ?? "")
       return
     }
     let journal = try Journal.resume(
       file.journalPath(shard), identity: file.identity(shard),
       remedy: "remove it, or run the plan that it belongs to")
     let own = plan.shards[shard]
-    _ = try job.scan(own.first..<own.end, into: journal, execution, progress)
+    _ = try scan.run(own.first..<own.end, into: journal, execution, progress)
     progress.finish()
     try journal.finish(publishedAs: file.shardPath(shard))
     progress.note("shard \(shard) done in \(Progress.duration(progress.elapsed)): \(file.shardPath(shard))")

@@ -26,6 +26,7 @@ struct StatusCommand: ParsableCommand {
     /// There is a journal, but no process.
     var interrupted: [Int] = []
     var missing: [Int] = []
+    /// Or genes.
     var blocks: Int
     var blocksDone = 0
     /// By the plan's estimate, if as many run on as are running now (one, if none is).
@@ -60,7 +61,8 @@ struct StatusCommand: ParsableCommand {
         + Double(starts) * estimate.secondsPreparing
       report.secondsLeft = work / Double(max(1, report.running.count))
     }
-    print(json ? String(decoding: try Manifest.json(report), as: UTF8.self) : Self.text(report))
+    let unit = plan.command == CisPermuteCommand.planName ? "genes" : "blocks"
+    print(json ? String(decoding: try Manifest.json(report), as: UTF8.self) : Self.text(report, unit))
   }
 
   private static func blocks(in path: String) throws -> Int {
@@ -70,7 +72,7 @@ struct StatusCommand: ParsableCommand {
     return count
   }
 
-  private static func text(_ report: Report) -> String {
+  private static func text(_ report: Report, _ unit: String) -> String {
     var lines: [String] = []
     for (name, shards) in [
       ("done", report.done), ("running", report.running), ("interrupted", report.interrupted),
@@ -79,7 +81,7 @@ struct StatusCommand: ParsableCommand {
       let which = name == "done" || shards.isEmpty ? "" : "\t\(MergeCommand.list(shards))"
       lines.append("\(name)\t\(shards.count)\(which)")
     }
-    lines.append("blocks\t\(report.blocksDone) of \(report.blocks)")
+    lines.append("\(unit)\t\(report.blocksDone) of \(report.blocks)")
     if let left = report.secondsLeft {
       lines.append("left\t\(Progress.duration(left)) with \(max(1, report.running.count)) running")
     }

@@ -1,8 +1,10 @@
 import Glibc
 import SwiftQTL
 
-/// A trans scan of a study: what a whole run and each of its shards have in common.
-struct TransJob {
+/// A trans scan of a study.
+struct TransJob: JournalledScan {
+  static let units = "blocks of variants"
+
   let command: TransCommand
   let study: Study
   let scan: TransScan
@@ -29,43 +31,28 @@ struct TransJob {
       try command.input.selection(), mixedModel: command.mixed.modelOptions(command.resources.execution))
   }
 
+  var resources: RunOptions { command.resources }
+
   /// Whether rows end with q: the presets have no such column.
   var needsQ: Bool { !command.pairs.noQ && command.resources.format == .swiftqtl }
 
   var threshold: Double { exp(scan.logThreshold) }
 
-  /// Scans the blocks that the journal lacks, and puts them there.
-  ///
-  /// - Parameter blocks: of the variants, from the journal's first record on.
-  /// - Returns: what there is to say of all runs of the scan; its counts are of no use.
-  func scan(
-    _ blocks: Range<Int> = 0..<Int.max, into journal: Journal, _ execution: Execution, _ progress: Progress
+  func run(
+    _ blocks: Range<Int>, _ execution: Execution,
+    emit: @escaping @Sendable (any JournalEntry) throws -> Void
   ) throws -> ScanSummary {
     let (table, needsQ, level) = (self.table, self.needsQ, command.resources.compressionLevel)
-    let done = min(blocks.lowerBound + journal.count, blocks.upperBound)
-    if journal.count > 0 { progress.note("going on after \(journal.count) blocks of variants") }
-    let pause = BlockPause()
     let leavingOut = command.mixed.leavingOut
     return try scan.run(
-      in: study, prepared: prepared, blocks: leavingOut == nil ? done..<blocks.upperBound : nil,
-      leavingOut: leavingOut, execution: execution,
-      render: { TransRecord($0, table, level: level, needsQ: needsQ) },
-      emit: { record in
-        try journal.append(head: record.head, body: record.body)
-        progress.advance(tests: record.tests, rows: record.rowCount, fraction: record.fractionRead)
-        pause()
-      })
-  }
-}
-
-/// Slows a scan down so that tests can end it half-way: SWIFTQTL_TEST_BLOCK_DELAY_MS after each block.
-private struct BlockPause: Sendable {
-  private let microseconds: UInt32
-
-  init() {
-    let value = getenv("SWIFTQTL_TEST_BLOCK_DELAY_MS").flatMap { UInt32(String(cString: $0)) } ?? 0
-    microseconds = min(value, 60_000) * 1_000
+      in: study, prepared: prepared, blocks: leavingOut == nil ? blocks : nil, leavingOut: leavingOut,
+      execution: execution, render: { TransRecord($0, table, level: level, needsQ: needsQ) }, emit: emit)
   }
 
-  func callAsFunction() { if microseconds > 0 { usleep(microseconds) } }
+  func cost(of blocks: Range<Int>) -> Double { Double(blocks.count) }
+
+  func write(_ journals: [String], _ summary: ScanSummary, to files: OutputTransaction) throws -> WrittenScan
+  {
+    try TransTables(job: self, files: files, out: resources.out).write(journals, summary)
+  }
 }

@@ -3,13 +3,12 @@ import SwiftQTL
 /// A block of a trans scan as it stands in a journal, made on the workers.
 ///
 /// The head holds what all blocks must be known for before the first row is written; the body the rows.
-struct TransRecord: Sendable {
+struct TransRecord: JournalEntry {
   var head: [UInt8]
   var body: [UInt8]
-  /// For the progress.
   var tests: Int
   var rowCount: Int
-  var fractionRead: Double
+  var fractionDone: Double
 
   /// How rows stand in a body.
   private enum Rows: UInt8 {
@@ -26,7 +25,7 @@ struct TransRecord: Sendable {
   init(_ batch: PairBatch, _ table: ResultTable, level: Int, needsQ: Bool) {
     tests = batch.counts.tests
     rowCount = batch.rows.count
-    fractionRead = batch.fractionRead
+    fractionDone = batch.fractionRead
     var head = ByteEncoder()
     head.put(batch.counts)
     head.put(batch.histogram)

@@ -9,9 +9,7 @@ struct TransRun {
 
   private var out: String { command.resources.out }
   private var journalPath: String { out + ".trans.journal" }
-  private var resumeHint: String {
-    "\(journalPath) keeps the finished blocks: the same command with --resume goes on there"
-  }
+  private var permutationsPath: String { out + ".trans_permutations.tsv.gz" }
 
   init(_ command: TransCommand) throws {
     self.command = command
@@ -20,66 +18,45 @@ struct TransRun {
   }
 
   func execute() throws {
-    let (run, study) = (command.resources, job.study)
+    let study = job.study
     if let permutations = command.pairs.permutations {
       // Refused now rather than after the scan.
-      _ = try TransPermutations(job.scan, permutations: permutations).copiesPerPass(of: study, run.execution)
+      _ = try TransPermutations(job.scan, permutations: permutations).copiesPerPass(
+        of: study, command.resources.execution)
     }
     let tables = TransTables(job: job, files: files, out: out)
-    for path in tables.paths { try TableWriter.requireWritable(path) }
-    let inputs = try Manifest.inputs(command.files(of: study))
-    let identity = RunIdentity(command: "trans", arguments: CommandLine.arguments, inputs)
-    let journal =
-      command.resume
-      ? try Journal.resume(
-        journalPath, identity: identity.text,
-        remedy: "run without --resume to start anew, or with the options and inputs it was begun with")
-      : try Journal.create(journalPath, identity: identity.text)
-    let interruption = Interruption(givingUp: files, hint: command.mixed.loco ? nil : resumeHint)
-    defer { withExtendedLifetime(interruption) {} }
-    do {
-      try execute(journal, tables, inputs)
-    } catch {
-      // What the user must change would make it another run; a full disk or a signal does not.
-      if (error as? StudyError)?.kind == .environment, journal.count > 0, !command.mixed.loco {
-        progress.note(resumeHint)
-      } else {
-        journal.remove()
-      }
-      throw error
-    }
+    let run = JournalledRun(
+      path: journalPath, units: TransJob.units, name: "trans", isResumable: !command.mixed.loco)
+    try run.execute(
+      resuming: command.resume, writing: tables.paths, reading: command.files(of: study), files, progress
+    ) { try execute($0, $1) }
   }
 
-  private func execute(_ journal: Journal, _ tables: TransTables, _ inputs: [Manifest.Input]) throws {
-    let (run, study) = (command.resources, job.study)
+  private func execute(_ journal: Journal, _ inputs: [Manifest.Input]) throws {
+    let run = command.resources
     let started = progress.elapsed
-    let base = try job.scan(into: journal, run.execution, progress)
+    let base = try job.run(into: journal, run.execution, progress)
     let scanned = progress.elapsed
     progress.finish()
-    let (summary, drops) = try tables.write([journalPath], base)
+    let written = try job.write([journalPath], base, to: files)
     let permuted = try command.pairs.permutations.map {
       try permute(TransPermutations(job.scan, permutations: $0))
     }
-    let variances = try VarianceTable.write(summary, study, run, to: files)
-    let manifestFile = try files.open(out + ".manifest.json", compression: .none)
-    let outputs =
-      tables.paths + [out + ".manifest.json"]
-      + (command.pairs.permutations == nil ? [] : [out + ".trans_permutations.tsv.gz"]) + variances
-    let manifest = Manifest(
-      study: study, summary: summary, drops: drops, run: run, outputs: outputs,
-      seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
-      threshold: job.threshold, permutations: permuted)
-    try manifestFile.append(bytes: manifest.json())
+    var manifest = Manifest(
+      job, written,
+      seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs)
+    if let permuted {
+      manifest.permutations = permuted
+      manifest.outputs.append(permutationsPath)
+    }
+    try manifest.write(to: files, out)
     try files.commit()
-    journal.remove()
-    for note in summary.notes { progress.note(note) }
-    progress.note(summary.report(progress.elapsed, writtenTo: tables.paths[0]))
+    progress.report(written)
   }
 
   /// The lead pair of each phenotype, and what permutations make of it.
   private func permute(_ permutations: TransPermutations) throws -> Manifest.Permutations {
-    let writer = try files.open(
-      out + ".trans_permutations.tsv.gz", compression: command.resources.compression)
+    let writer = try files.open(permutationsPath, compression: command.resources.compression)
     let (level, table) = (command.pairs.permutationLevel, job.table)
     let started = progress.elapsed
     progress.note("\(permutations.permutations) permutations of every phenotype")
@@ -131,12 +108,5 @@ extension TransJob {
       command, study,
       effects: try command.effect.columns(
         of: study, command.test.scanOptions(.init()), workers: command.resources.workers))
-  }
-}
-
-extension ScanSummary {
-  func report(_ seconds: Double, writtenTo path: String) -> String {
-    "\(counts.rows) pairs among \(counts.tests) tests (\(counts.variants) variants × \(traits) phenotypes, "
-      + "\(counts.excluded) pairs excluded) in \(Progress.duration(seconds)); written to \(path)"
   }
 }

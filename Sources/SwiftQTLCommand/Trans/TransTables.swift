@@ -17,7 +17,7 @@ struct TransTables {
   private var byVariantPath: String { out + ".trans_best_by_variant.tsv.gz" }
   private var byPhenotypePath: String { out + ".trans_best_by_phenotype.tsv.gz" }
 
-  /// What is written but for ``VarianceTable``.
+  /// What is written in any case.
   var paths: [String] {
     [hitsPath, dropsPath, quantilesPath]
       + (job.command.pairs.best ? [byVariantPath, byPhenotypePath] : [])
@@ -26,16 +26,16 @@ struct TransTables {
   /// - Parameters:
   ///   - journals: complete, in the order of the variants.
   ///   - summary: of any run of the scan.
-  /// - Returns: the summary of the scan, and the counts of what was left out.
   /// - Throws: ``StudyError``: `malformed` when a journal is damaged, `inconsistent` when nothing was tested, `environment` when the disk
   ///   fails.
-  func write(_ journals: [String], _ summary: ScanSummary) throws -> (ScanSummary, [String: [String: Int]]) {
+  func write(_ journals: [String], _ summary: ScanSummary) throws -> WrittenScan {
     let drops = try DropWriter(
       files.open(dropsPath, compression: .bgzf(level: run.compressionLevel)))
     try drops.append(job.study.drops)
     var tally = job.scan.tally(of: job.study)
     let keys = PValueSpool(prefix: out)
-    try forEachRecord(of: journals) { head, _ in
+    try forEachUnit(of: journals) { bytes, _ in
+      let head = try TransRecord.Head(bytes)
       tally.add(counts: head.counts, sampled: head.sampled, histogram: head.histogram)
       if job.needsQ { try keys.append(head.logP) }
       try drops.append(head.drops)
@@ -51,32 +51,21 @@ struct TransTables {
     var leads = [TraitLead?](repeating: nil, count: job.study.features.count)
     let table = try keys.finish().logQ(testCount: summary.counts.tests)
     var lookup = table.lookup()
-    try forEachRecord(of: journals) { head, body in
-      try TransRecord.write(body(), logP: head.logP, to: hits, byVariant: byVariant, leads: &leads) {
+    try forEachUnit(of: journals) { head, body in
+      try TransRecord.write(
+        body(), logP: TransRecord.Head(head).logP, to: hits, byVariant: byVariant, leads: &leads
+      ) {
         try lookup($0)
       }
     }
     if job.command.pairs.best { try write(leads) }
     try writeQuantiles(summary)
-    return (summary, drops.counts)
-  }
-
-  private func forEachRecord(
-    of journals: [String], _ body: (TransRecord.Head, () throws -> [UInt8]) throws -> Void
-  ) throws {
-    for path in journals {
-      var records = try JournalRecords(path: path)
-      do throws(any Error) {
-        while case .record(let record) = try records.next(), record.kind == .block {
-          try body(try TransRecord.Head(record.head)) {
-            guard let bytes = try records.body(of: record) else { throw ByteDecoder.Failure() }
-            return bytes
-          }
-        }
-      } catch is ByteDecoder.Failure {
-        throw StudyError.damagedJournal(path)
-      }
-    }
+    let variances = try VarianceTable.write(summary, job.study, run, to: files)
+    let counts = summary.counts
+    return WrittenScan(
+      summary: summary, drops: drops.counts, paths: paths + variances, threshold: job.threshold,
+      finding: "\(counts.rows) pairs among \(counts.tests) tests (\(counts.variants) variants × "
+        + "\(summary.traits) phenotypes, \(counts.excluded) pairs excluded)")
   }
 
   private func write(_ leads: [TraitLead?]) throws {
@@ -100,13 +89,5 @@ struct TransTables {
       rank = max(rank + 1, Int(Double(rank) * 1.015))
     }
     try writer.append(buffer)
-  }
-}
-
-extension StudyError {
-  static func damagedJournal(_ path: String) -> StudyError {
-    StudyError(
-      .malformed, file: path, "the file is damaged: its checksums do not fit its content",
-      remedy: "remove it and run that part again")
   }
 }
