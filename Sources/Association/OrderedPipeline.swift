@@ -7,7 +7,7 @@ internal import Synchronization
 /// `next` is called under a lock (file reading), `work` by any worker, `emit` under another lock in chunk order. At most
 /// `window` chunks are between `next` and `emit`, so memory is bounded however uneven the work is. The first error, in chunk
 /// order, stops everything and is thrown.
-func orderedPipeline<Item: Sendable, Output: Sendable, Scratch>(
+package func orderedPipeline<Item: Sendable, Output: Sendable, Scratch>(
   workers: Int, window: Int,
   next: @escaping @Sendable () throws -> Item?,
   scratch: @escaping @Sendable () -> Scratch,

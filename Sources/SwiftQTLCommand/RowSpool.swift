@@ -113,7 +113,7 @@ final class RowSpool: Sendable {
   ///
   /// - Parameter testCount: tests that each p is one of.
   func writeRows(to table: TableWriter, testCount: Int) throws {
-    let lookups = try keys.map { Lookup(try $0.finish().logQ(testCount: testCount)) }
+    let lookups = try keys.map { QLookup(try $0.finish().logQ(testCount: testCount)) }
     var buffer = RowBuffer(capacity: 1 << 17)
     try readRows { row in
       buffer.append(bytes: row.text)
@@ -131,15 +131,6 @@ final class RowSpool: Sendable {
     try table.append(buffer)
   }
 
-  /// A class, as an array cannot hold what cannot be copied.
-  private final class Lookup {
-    private var table: LogQTable.Lookup
-
-    init(_ table: LogQTable) { self.table = table.lookup() }
-
-    func callAsFunction(_ logP: Double) throws(StudyError) -> Double { try table(logP) }
-  }
-
   private static func openUnlinked(_ prefix: String) throws(StudyError) -> UnsafeMutablePointer<FILE> {
     let slash = prefix.utf8.lastIndex(of: UInt8(ascii: "/"))
     var template = Array(((slash.map { String(prefix[...$0]) } ?? "") + ".swiftqtl-spool-XXXXXX").utf8CString)
@@ -155,4 +146,13 @@ final class RowSpool: Sendable {
       .environment, file: prefix, "cannot hold rows in a temporary file: \(String(cString: strerror(code)))",
       remedy: "free space in the output directory, or choose another with --out")
   }
+}
+
+/// Looks q up; a class, as neither an array nor a worker's scratch holds what cannot be copied.
+final class QLookup {
+  private var table: LogQTable.Lookup
+
+  init(_ table: LogQTable) { self.table = table.lookup() }
+
+  func callAsFunction(_ logP: Double) throws(StudyError) -> Double { try table(logP) }
 }

@@ -159,6 +159,48 @@ func forEachUnit(of journals: [String], _ body: ([UInt8], () throws -> [UInt8]) 
   }
 }
 
+/// The finished units of journals, one after the other.
+///
+/// Calls of ``next()`` come one at a time.
+final class FinishedUnits: @unchecked Sendable {
+  struct Unit: Sendable {
+    let path: String
+    let head: [UInt8]
+    let body: [UInt8]
+
+    /// - Throws: ``StudyError`` `malformed` when `decode` throws `ByteDecoder.Failure`.
+    func decoded<Value>(_ decode: (_ head: [UInt8], _ body: [UInt8]) throws -> Value) throws -> Value {
+      do throws(any Error) {
+        return try decode(head, body)
+      } catch is ByteDecoder.Failure {
+        throw StudyError.damagedJournal(path)
+      }
+    }
+  }
+
+  private var paths: ArraySlice<String>
+  private var records: JournalRecords?
+
+  init(_ paths: [String]) { self.paths = paths[...] }
+
+  /// - Throws: ``StudyError`` `malformed` when a journal is damaged.
+  func next() throws -> Unit? {
+    while true {
+      if records == nil {
+        guard let path = paths.first else { return nil }
+        records = try JournalRecords(path: path)
+      }
+      if case .record(let record)? = try records?.next(), record.kind == .block {
+        let path = paths.first ?? ""
+        guard let body = try records?.body(of: record) else { throw StudyError.damagedJournal(path) }
+        return Unit(path: path, head: record.head, body: body)
+      }
+      records = nil
+      paths.removeFirst()
+    }
+  }
+}
+
 extension StudyError {
   static func damagedJournal(_ path: String) -> StudyError {
     StudyError(

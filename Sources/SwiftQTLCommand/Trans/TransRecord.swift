@@ -11,7 +11,7 @@ struct TransRecord: JournalEntry {
   var fractionDone: Double
 
   /// How rows stand in a body.
-  private enum Rows: UInt8 {
+  enum Rows: UInt8 {
     /// Lengths and texts, to be completed by q.
     case withoutQ
     case text
@@ -19,7 +19,8 @@ struct TransRecord: JournalEntry {
     case blocks
   }
 
-  private static let leastCompressed = 1 << 16
+  /// Text of at least so many bytes fills blocks, which workers compress.
+  static let leastCompressed = 1 << 16
 
   /// - Parameter needsQ: whether a column with q is to follow.
   init(_ batch: PairBatch, _ table: ResultTable, level: Int, needsQ: Bool) {
@@ -106,56 +107,78 @@ struct TransRecord: JournalEntry {
         (counts, histogram, sampled, logP, drops)
     }
   }
+}
 
-  /// Appends the rows of a body to their tables.
-  ///
+/// What a record says in the tables, made on the workers.
+struct TransRows: Sendable {
+  private enum Hits {
+    case text([UInt8])
+    case blocks(BGZFBlocks)
+  }
+
+  private let hits: Hits
+  let bests: [UInt8]
+  let leads: [TraitLead]
+
   /// - Parameters:
-  ///   - logP: of each row, from the head.
+  ///   - head, body: of the record.
   ///   - logQ: of a ln p.
-  static func write(
-    _ body: [UInt8], logP: [Double], to hits: TableWriter, byVariant: TableWriter?, leads: inout [TraitLead?],
-    logQ: (Double) throws -> Double
-  ) throws {
-    try body.withUnsafeBytes { bytes in
+  /// - Throws: `ByteDecoder.Failure` when they do not fit each other.
+  init(head: [UInt8], body: [UInt8], level: Int, logQ: (Double) throws -> Double) throws {
+    let logP = try TransRecord.Head(head).logP
+    (hits, bests, leads) = try body.withUnsafeBytes { bytes in
       var decoder = ByteDecoder(bytes)
-      let rows = Rows(rawValue: try decoder.value())
+      let rows = TransRecord.Rows(rawValue: try decoder.value())
       let ends = try decoder.values(Int64.self)
       let text = try decoder.slice()
+      let hits: Hits
       switch rows {
       case .withoutQ:
-        guard ends.count == logP.count else { throw ByteDecoder.Failure() }
-        var buffer = RowBuffer(capacity: text.count + 32 * ends.count)
-        var start = 0
-        for (k, end) in ends.enumerated() {
-          guard end >= start, end <= text.count else { throw ByteDecoder.Failure() }
-          buffer.append(bytes: UnsafeRawBufferPointer(rebasing: text[start..<Int(end)]))
-          buffer.appendTab()
-          buffer.append(logP: try logQ(logP[k]))
-          buffer.appendNewline()
-          start = Int(end)
-        }
-        try hits.append(buffer)
-      case .text: try hits.append(bytes: text)
-      case .blocks: try hits.append(BGZFBlocks(compressed: Array(text)))
+        let complete = try Self.completed(text, ends, logP, logQ)
+        hits =
+          complete.count >= TransRecord.leastCompressed
+          ? .blocks(BGZFBlocks(complete, level: level)) : .text(complete.withUnsafeBytes { Array($0) })
+      case .text: hits = .text(Array(text))
+      case .blocks: hits = .blocks(BGZFBlocks(compressed: Array(text)))
       case nil: throw ByteDecoder.Failure()
       }
-      let bests = try decoder.slice()
-      try byVariant?.append(bytes: bests)
+      let bests = Array(try decoder.slice())
+      var leads: [TraitLead] = []
       for _ in 0..<(try decoder.value(Int64.self)) {
-        let key = try decoder.value(TraitLead.Key.self)
-        let text = try decoder.slice()
-        let feature = Int(key.feature)
-        guard leads.indices.contains(feature) else { throw ByteDecoder.Failure() }
-        if let known = leads[feature], !key.isBetter(than: known.key) { continue }
-        leads[feature] = TraitLead(key: key, text: Array(text))
+        leads.append(TraitLead(key: try decoder.value(), text: Array(try decoder.slice())))
       }
       guard decoder.isAtEnd else { throw ByteDecoder.Failure() }
+      return (hits, bests, leads)
+    }
+  }
+
+  private static func completed(
+    _ text: UnsafeRawBufferPointer, _ ends: [Int64], _ logP: [Double], _ logQ: (Double) throws -> Double
+  ) throws -> RowBuffer {
+    guard ends.count == logP.count else { throw ByteDecoder.Failure() }
+    var buffer = RowBuffer(capacity: text.count + 32 * ends.count)
+    var start = 0
+    for (k, end) in ends.enumerated() {
+      guard end >= start, end <= text.count else { throw ByteDecoder.Failure() }
+      buffer.append(bytes: UnsafeRawBufferPointer(rebasing: text[start..<Int(end)]))
+      buffer.appendTab()
+      buffer.append(logP: try logQ(logP[k]))
+      buffer.appendNewline()
+      start = Int(end)
+    }
+    return buffer
+  }
+
+  func write(to table: TableWriter) throws(StudyError) {
+    switch hits {
+    case .text(let text): try table.append(bytes: text)
+    case .blocks(let blocks): try table.append(blocks)
     }
   }
 }
 
 /// The most significant pair of a phenotype so far, as text.
-struct TraitLead {
+struct TraitLead: Sendable {
   /// What decides between two, as ``BestPair`` does.
   struct Key: BitwiseCopyable {
     var feature: Int64

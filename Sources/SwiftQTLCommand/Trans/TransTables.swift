@@ -1,5 +1,6 @@
 import Glibc
 import SwiftQTL
+import Synchronization
 
 /// Writes the tables of a trans scan from the journals of its blocks: that of one run, or those of all shards.
 ///
@@ -48,17 +49,22 @@ struct TransTables {
     let byVariant =
       job.command.pairs.best ? try files.open(byVariantPath, compression: run.compression) : nil
     try byVariant?.append(bytes: job.table.headerLine())
-    var leads = [TraitLead?](repeating: nil, count: job.study.features.count)
     let table = try keys.finish().logQ(testCount: summary.counts.tests)
-    var lookup = table.lookup()
-    try forEachUnit(of: journals) { head, body in
-      try TransRecord.write(
-        body(), logP: TransRecord.Head(head).logP, to: hits, byVariant: byVariant, leads: &leads
-      ) {
-        try lookup($0)
-      }
-    }
-    if job.command.pairs.best { try write(leads) }
+    let leads = Mutex([TraitLead?](repeating: nil, count: job.study.features.count))
+    let units = FinishedUnits(journals)
+    let level = run.compressionLevel
+    try orderedPipeline(
+      workers: run.workers, window: 2 * run.workers, next: { try units.next() },
+      scratch: { QLookup(table) },
+      work: { lookup, unit in
+        try unit.decoded { try TransRows(head: $0, body: $1, level: level) { try lookup($0) } }
+      },
+      emit: { rows in
+        try rows.write(to: hits)
+        try byVariant?.append(bytes: rows.bests)
+        leads.withLock { $0.keep(rows.leads) }
+      })
+    if job.command.pairs.best { try write(leads.withLock(\.self)) }
     try writeQuantiles(summary)
     let variances = try VarianceTable.write(summary, job.study, run, to: files)
     let counts = summary.counts
@@ -89,5 +95,16 @@ struct TransTables {
       rank = max(rank + 1, Int(Double(rank) * 1.015))
     }
     try writer.append(buffer)
+  }
+}
+
+extension [TraitLead?] {
+  /// By feature; those of other features than there are come from no record of this scan.
+  fileprivate mutating func keep(_ leads: [TraitLead]) {
+    for lead in leads where indices.contains(Int(lead.key.feature)) {
+      let feature = Int(lead.key.feature)
+      if let known = self[feature], !lead.key.isBetter(than: known.key) { continue }
+      self[feature] = lead
+    }
   }
 }
