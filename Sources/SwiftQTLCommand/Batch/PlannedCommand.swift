@@ -100,8 +100,11 @@ extension CisPermuteCommand: PlannedCommand {
     job.order = try archive.decode("genes") { (decoder) throws(ByteDecoder.Failure) in
       try GeneOrder(&decoder)
     }
-    job.variantDrops = try archive.decode("drops") { (decoder) throws(ByteDecoder.Failure) in
-      try DropRows(&decoder)
+    // Shards write no tables.
+    if prepared == nil {
+      job.variantDrops = try archive.decode("drops") { (decoder) throws(ByteDecoder.Failure) in
+        try DropRows(&decoder)
+      }
     }
     return job
   }

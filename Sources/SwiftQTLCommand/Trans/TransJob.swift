@@ -1,4 +1,3 @@
-import Glibc
 import SwiftQTL
 
 /// A trans scan of a study.
@@ -9,6 +8,8 @@ struct TransJob: JournalledScan {
   let study: Study
   let scan: TransScan
   let table: ResultTable
+  /// p of the pairs reported.
+  let threshold: Double
   /// Traits that were made ready before.
   var prepared: PreparedScan?
 
@@ -17,8 +18,9 @@ struct TransJob: JournalledScan {
     self.command = command
     self.study = study
     self.prepared = prepared
+    threshold = try command.pairs.threshold(for: study)
     scan = TransScan(
-      threshold: try command.pairs.threshold(for: study),
+      threshold: threshold,
       exclusion: try command.pairs.exclusion(anchor: command.test.windowFrom ?? .tss),
       options: try Self.options(of: command), reportsBest: command.pairs.best,
       countsAllP: command.pairs.histogram == .full, seed: command.resources.seed)
@@ -35,8 +37,6 @@ struct TransJob: JournalledScan {
 
   /// Whether rows end with q: the presets have no such column.
   var needsQ: Bool { !command.pairs.noQ && command.resources.format == .swiftqtl }
-
-  var threshold: Double { exp(scan.logThreshold) }
 
   func run(
     _ blocks: Range<Int>, _ execution: Execution,
