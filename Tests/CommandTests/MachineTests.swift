@@ -28,6 +28,8 @@ import Testing
   @Test func memory() {
     #expect(Machine.memory() > 1 << 26)
     #expect(Machine.peakResident() > 1 << 20 && Machine.peakResident() < Machine.memory())
+    #expect(Machine.peakResident(status: "VmPeak:\t   99 kB\nVmHWM:\t    1234 kB\n") == 1234 * 1024)
+    #expect(Machine.peakResident(status: "Name:\tswiftqtl\n") > 1 << 20)
     let all = Machine.memory(environment: [:], limits: [])
     #expect(Machine.memory(environment: [:], limits: ["max\n", "8388608\n", "16777216\n"]) == 8 << 20)
     #expect(Machine.memory(environment: ["SLURM_MEM_PER_NODE": "24"], limits: []) == 24 << 20)
