@@ -48,6 +48,8 @@ struct Plan: Codable {
   var directory: String
   /// Results are the same bytes for one set of BLAS kernels.
   var blasCore: String
+  /// How pairs are screened on the machine of the plan; no result depends on it.
+  var backend: String
   var inputs: [Input]
   /// Checksum of the analysed samples' list.
   var sampleList: String
@@ -68,6 +70,7 @@ struct Plan: Codable {
     var plan = self
     plan.id = ""
     plan.estimate = nil
+    plan.backend = ""
     // The same plan made twice is the same plan.
     plan.study.modified = 0
     for k in plan.inputs.indices { plan.inputs[k].modified = 0 }

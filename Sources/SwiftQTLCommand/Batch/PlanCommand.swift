@@ -123,7 +123,7 @@ private struct PlanMaker {
     var plan = Plan(
       command: type(of: command).planName,
       arguments: Arguments(CommandLine.arguments.dropFirst(3)).without(options: ShardOptions.names),
-      directory: PlanFile.workingDirectory, blasCore: BLAS.coreName, inputs: inputs,
+      directory: PlanFile.workingDirectory, blasCore: BLAS.coreName, backend: base.backend, inputs: inputs,
       sampleList: Checksum.xxh3(of: Array(study.sampleIDs.map { $0 + "\n" }.joined().utf8)),
       samples: study.sampleCount, variants: study.genotypes.variantCount, phenotypes: study.features.count,
       blockSize: divided.unitSize, blocks: divided.units, shards: shards.shares(of: divided),
