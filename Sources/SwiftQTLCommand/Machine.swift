@@ -57,6 +57,21 @@ enum Machine {
     return number.flatMap { $0 > 0 ? $0 : nil }
   }
 
+  /// Whether the processor has what OpenBLAS's kernels for a core take: OpenBLAS runs those it is told to, and dies if it cannot.
+  ///
+  /// - Parameter processor: what /proc/cpuinfo says.
+  static func canRun(blasCore: String, processor: String? = contents("/proc/cpuinfo")) -> Bool {
+    let avx512 = ["avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"]
+    let needed: [String: [String]] = [
+      "nehalem": ["sse4_2"], "sandybridge": ["avx"], "haswell": ["avx2", "fma"], "zen": ["avx2", "fma"],
+      "skylakex": avx512, "cooperlake": avx512 + ["avx512_bf16"],
+      "sapphirerapids": avx512 + ["avx512_bf16", "amx_bf16"],
+    ]
+    let line = processor?.split(separator: "\n").first { $0.hasPrefix("flags") }
+    let flags = Set(line?.split(whereSeparator: \.isWhitespace).map(String.init) ?? [])
+    return needed[blasCore.lowercased()].map { flags.isSuperset(of: $0) } ?? false
+  }
+
   /// Peak resident memory of this process so far, in bytes.
   ///
   /// By the kernel's status file: getrusage counts what the process was started from, too.

@@ -25,6 +25,21 @@ import Testing
     }
   }
 
+  /// OpenBLAS takes a core's name unseen: kernels that the processor lacks would end the program.
+  @Test func blasCores() {
+    let zen = "vendor_id\t: AuthenticAMD\nflags\t\t: fpu sse4_2 avx fma avx2\nbugs\t\t:\n"
+    for core in ["Haswell", "Zen", "Sandybridge"] {
+      #expect(Machine.canRun(blasCore: core, processor: zen))
+    }
+    for core in ["SkylakeX", "Cooperlake", "SapphireRapids", "neoversen1", ""] {
+      #expect(!Machine.canRun(blasCore: core, processor: zen))
+    }
+    let server = "flags : avx2 fma avx512f avx512cd avx512bw avx512dq avx512vl\n"
+    #expect(Machine.canRun(blasCore: "SkylakeX", processor: server))
+    #expect(!Machine.canRun(blasCore: "Cooperlake", processor: server))
+    #expect(!Machine.canRun(blasCore: "Haswell", processor: nil))
+  }
+
   @Test func memory() {
     #expect(Machine.memory() > 1 << 26)
     #expect(Machine.peakResident() > 1 << 20 && Machine.peakResident() < Machine.memory())

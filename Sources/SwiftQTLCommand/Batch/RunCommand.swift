@@ -74,7 +74,7 @@ struct RunCommand: ParsableCommand {
   private static func pinCore(_ plan: Plan) throws {
     guard BLAS.coreName != plan.blasCore else { return }
     let marker = "SWIFTQTL_PINNED_CORE"
-    guard getenv(marker) == nil else {
+    guard getenv(marker) == nil, Machine.canRun(blasCore: plan.blasCore) else {
       throw StudyError(
         .inconsistent,
         "the plan was made with BLAS kernels for \(plan.blasCore), this machine has those for \(BLAS.coreName) only",
