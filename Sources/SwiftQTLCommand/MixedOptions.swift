@@ -91,6 +91,15 @@ struct MixedOptions: ParsableArguments {
       read: { (path) throws(StudyError) in try KinshipFile.read(path) })
   }
 
+  /// What the last bits of a decomposition made by the run depend on: the algorithm, which memory decides, and the threads above
+  /// ``SpectralDecomposition/singleThreadedSamples``. Empty where none is made.
+  func decomposition(samples n: Int, _ execution: Execution) -> String {
+    guard grm != nil else { return "" }
+    let need = try? SpectralDecomposition.Need(samples: n, path: "", memory: execution.memory - 8 * n * n)
+    let threads = n > SpectralDecomposition.singleThreadedSamples ? execution.workers : 1
+    return "\(need?.algorithm.rawValue ?? ""), \(threads) threads"
+  }
+
   func modelOptions(_ execution: Execution) -> MixedModelOptions {
     MixedModelOptions(
       test: lmmTest, refitsExactly: lmmExact, maximumPatterns: maxPatterns, threads: execution.workers,

@@ -97,6 +97,8 @@ struct JournalledRun {
   let units: String
   /// Of the command.
   let name: String
+  /// ``MixedOptions/decomposition(samples:_:)``.
+  let decomposition: String
   /// Whether one can go on with the journal.
   var isResumable = true
 
@@ -118,7 +120,8 @@ struct JournalledRun {
     defer { withExtendedLifetime(interruption) {} }
     for path in paths { try TableWriter.requireWritable(path) }
     let inputs = try Manifest.inputs(inputs)
-    let identity = RunIdentity(command: name, arguments: CommandLine.arguments, inputs)
+    let identity = RunIdentity(
+      command: name, arguments: CommandLine.arguments, decomposition: decomposition, inputs)
     let journal =
       resuming
       ? try Journal.resume(

@@ -1,18 +1,21 @@
 import SwiftQTL
 
-/// What decides the bytes of a run's results: program, options and inputs. Threads and memory do not.
+/// What decides the bytes of a run's results: program, options and inputs. Threads and memory do not, unless a large relationship
+/// matrix is decomposed.
 struct RunIdentity {
   let text: String
 
   private static let neutralOptions = ["--threads", "--memory"]
   private static let neutralFlags = ["--quiet", "--resume"]
 
-  /// - Parameter arguments: with the program's name first.
-  init(command: String, arguments: [String], _ inputs: [Manifest.Input]) {
+  /// - Parameters:
+  ///   - arguments: with the program's name first.
+  ///   - decomposition: how a relationship matrix is decomposed (``MixedOptions/decomposition(samples:_:)``).
+  init(command: String, arguments: [String], decomposition: String, _ inputs: [Manifest.Input]) {
     let own = Arguments(arguments.dropFirst()).without(options: Self.neutralOptions, flags: Self.neutralFlags)
     // fp64 products outside our own kernels depend on BLAS's kernels.
     let lines =
-      ["swiftqtl \(swiftQTLVersion)", command, BLAS.coreName] + own
+      ["swiftqtl \(swiftQTLVersion)", command, BLAS.coreName, decomposition] + own
       + inputs.map { "\($0.path) \($0.bytes) \($0.xxh3)" }
     text = lines.joined(separator: "\n")
   }

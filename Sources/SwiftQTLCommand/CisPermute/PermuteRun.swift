@@ -22,7 +22,10 @@ struct PermuteRun {
 
   func execute() throws {
     let tables = PermuteTables(job: job, files: files)
-    let run = JournalledRun(path: journalPath, units: PermuteJob.units, name: "cis permute")
+    let run = JournalledRun(
+      path: journalPath, units: PermuteJob.units, name: "cis permute",
+      decomposition: command.mixed.decomposition(
+        samples: job.study.sampleCount, command.resources.execution))
     try run.execute(
       resuming: command.resume, writing: [tables.path, tables.dropsPath],
       reading: command.files(of: job.study),

@@ -26,7 +26,9 @@ struct TransRun {
     }
     let tables = TransTables(job: job, files: files, out: out)
     let run = JournalledRun(
-      path: journalPath, units: TransJob.units, name: "trans", isResumable: !command.mixed.loco)
+      path: journalPath, units: TransJob.units, name: "trans",
+      decomposition: command.mixed.decomposition(samples: study.sampleCount, command.resources.execution),
+      isResumable: !command.mixed.loco)
     try run.execute(
       resuming: command.resume, writing: tables.paths, reading: command.files(of: study), files, progress
     ) { try execute($0, $1) }
