@@ -39,6 +39,9 @@ let package = Package(
     .systemLibrary(name: "CLAPACKE", pkgConfig: "lapacke", providers: [.apt(["liblapacke-dev"])]),
     .systemLibrary(name: "CHTSlib", pkgConfig: "htslib", providers: [.apt(["libhts-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     // C and C++ of ours.
     .target(name: "CScanKernels", linkerSettings: [.linkedLibrary("m")]),
     .target(name: "CText"),
@@ -51,7 +54,8 @@ let package = Package(
     + module(
       "StudyIO",
       [
-        "StudyData", "LinearAlgebra", "MultipleTesting", "CHTSlib", "CText", "CXXHash", "CScanKernels",
+        "StudyData", "LinearAlgebra", "MultipleTesting", "CHTSlib", "CZstd", "CDeflate", "CSQLite",
+        "CText", "CXXHash", "CScanKernels",
       ])
     + module("MixedModels", ["StudyData", "LinearAlgebra", "Distributions", "CScanKernels"])
     + module(
