@@ -11,8 +11,8 @@ internal import Synchronization
 /// - Accuracy: fp32 products of fp64 vectors that are rotated to where errors are independent: |δr| ≤ ``correlationError(samples:)``, and by
 ///   first order |δLOD| ≤ N/ln 10·|r|·|δr|/(1 − r²), |δt| ≤ √ν·|δr|/(1 − r²)^1.5. r² ends at 1 − 2⁻²⁴. ``TransScan`` gives pairs in fp64.
 ///   Last bits depend on the CPU and on the other variants and traits.
-/// - Complexity: 2nmt flop in fp32, in a mixed model twice that (g'Pg of every pair) and what ``HeritabilityScan`` takes, 2n²m flop and 4n² a
-///   trait; 4·m·t bytes for the matrix, (8·m + 24·t)·n for what it is made of.
+/// - Complexity: 2nmt flop in fp32, in a mixed model up to twice that (g'Pg of every pair, which many traits of like h² have for less), what
+///   ``HeritabilityScan`` takes, 2n²m flop and 4n² a trait; 4·m·t bytes for the matrix, (8·m + 24·t)·n for what it is made of.
 /// - Source: as ``TransScan``; Kang et al. 2010, doi:10.1038/ng.548.
 public struct DenseScan: Sendable {
   public enum Statistic: String, Sendable, CaseIterable {
@@ -36,10 +36,12 @@ public struct DenseScan: Sendable {
 
   /// A bound of |δr| at n samples.
   ///
-  /// Components are off by 2u of themselves, u = 2⁻²⁴, and Σ|aᵢbᵢ| ≤ ‖a‖·‖b‖ in the metric of D⁻¹ as well: the product is off by γ, its length
-  /// by half as much, and roundings follow.
+  /// Components are off by 2u of themselves, u = 2⁻²⁴, and Σ|aᵢbᵢ| ≤ ‖a‖·‖b‖ in the metric of D⁻¹ as well: the product is off by γ, the squared
+  /// length by γ as well, and where it is interpolated by that and the sum over the nodes, amplified; the length by half as much. Roundings follow.
   public static func correlationError(samples n: Int) -> Double {
-    1.5 * BlockedProduct(sampleCount: n, isTight: false).error + 4 * 0x1p-24
+    let error = BlockedProduct(sampleCount: n, isTight: false).error
+    let overNodes = BlockedProduct(sampleCount: WeightNodes.most, isTight: false).error
+    return error + 0.5 * (WeightNodes.amplification * (error + overNodes) + WeightNodes.error) + 4 * 0x1p-24
   }
 
   /// - Precondition: Wald's test, without exact refits.
@@ -60,7 +62,7 @@ public struct DenseScan: Sendable {
     let values = try [Float](unsafeUninitializedCapacity: m * t) { values, count in
       count = m * t
       guard let base = values.baseAddress else { return }
-      values.preferLargePages()
+      try values.makePresent(workers: execution.workers)
       for p in traits.patterns.indices {
         let columns = (0..<t).filter { traits.patternOf[$0] == Int32(p) }
         guard !columns.isEmpty else { continue }
@@ -158,22 +160,46 @@ private struct DenseVariants: Sendable {
 private struct DenseProduct: Sendable {
   /// k.
   private let size: Int
-  /// Columns of the matrix that these traits are.
+  /// Columns of the matrix that these traits are, in a mixed model by h².
   private let columns: [Int]
   private let rowCount: Int
   /// k × m, of length 1; NaN for what cannot be tested.
   private let variants: [Float]
   /// k × t: products with `variants` are r, in a mixed model r·√(g'Pg).
   private let traits: [Float]
-  /// In a mixed model squares of `variants` and 1/d by trait, k × t, whose products are g'Pg; else empty.
+  /// In a mixed model squares of `variants`, whose products with 1/d are g'Pg; else empty.
   private let squares: [Float]
-  private let weights: [Float]
+  /// In a mixed model 1/d of each tile of traits; else empty.
+  private let weights: [Weights]
   private let observed: Int
   private let degreesOfFreedom: Int
 
   /// Variants and traits of a tile: its products stay in the second-level cache, and sgemm has enough to do for all that it packs.
   private static let (tileRows, tileColumns) = (256, 256)
-  static let tileBytes = 2 * 4 * tileRows * tileColumns
+  static let tileBytes = 3 * 4 * tileRows * tileColumns
+
+  /// 1/d of a tile's traits.
+  private struct Weights {
+    /// 1/d at the nodes, k × c; without interpolation of the traits themselves.
+    let values: [Float]
+    /// c × traits: the share of each node in 1/d of a trait; empty without interpolation.
+    let factors: [Float]
+    /// c.
+    let count: Int
+
+    init(_ heritabilities: [Double], excess: [Double]) {
+      let atNodes = { (nodes: [Double]) in nodes.flatMap { h in excess.map { Float(1 / (1 + h * $0)) } } }
+      if let least = heritabilities.min(), let most = heritabilities.max(),
+        let interpolation = WeightNodes(least...most, excess: excess)
+      {
+        values = atNodes(interpolation.nodes)
+        factors = heritabilities.flatMap { interpolation.factors($0).map { Float($0) } }
+        count = interpolation.nodes.count
+      } else {
+        (values, factors, count) = (atNodes(heritabilities), [], heritabilities.count)
+      }
+    }
+  }
 
   /// Written by disjoint parts.
   private struct Output: @unchecked Sendable {
@@ -187,6 +213,10 @@ private struct DenseProduct: Sendable {
     let (n, pattern) = (panel.sampleCount, panel.patterns[p])
     let spectrum = panel.mixed?.spectra[p]
     size = spectrum?.size ?? n
+    let columns =
+      panel.mixed.map { mixed in
+        columns.sorted { (mixed.heritability[$0], $0) < (mixed.heritability[$1], $1) }
+      } ?? columns
     self.columns = columns
     rowCount = all.count
     (observed, degreesOfFreedom) = panel.sizes[p]
@@ -211,8 +241,9 @@ private struct DenseProduct: Sendable {
       return
     }
     squares = variants.map { $0 * $0 }
-    weights = columns.flatMap { column in
-      spectrum.excess.map { Float(1 / (1 + mixed.heritability[column] * $0)) }
+    weights = stride(from: 0, to: columns.count, by: Self.tileColumns).map { first in
+      let own = columns[first..<min(first + Self.tileColumns, columns.count)]
+      return Weights(own.map { mixed.heritability[$0] }, excess: spectrum.excess)
     }
   }
 
@@ -260,32 +291,34 @@ private struct DenseProduct: Sendable {
       stride(from: 0, to: m, by: Self.tileRows).map { (row: $0, column: column) }
     }
     let empty = [Float](repeating: 0, count: Self.tileRows * Self.tileColumns)
-    var scratches = (0..<workers).map { _ in (products: empty, lengths: weights.isEmpty ? [] : empty) }
+    let isMixed = !squares.isEmpty
+    let lengthScratch = isMixed ? empty : []
+    var scratches = (0..<workers).map { _ in
+      (products: empty, lengths: lengthScratch, atNodes: lengthScratch)
+    }
     let out = Output(base: values)
     _ = try parallel(tiles, &scratches) { scratch, tile in
       let rows = min(Self.tileRows, m - tile.row)
       let width = min(Self.tileColumns, columns.count - tile.column)
-      let (fromRow, fromColumn) = (tile.row * k, tile.column * k)
       scratch.products.withUnsafeMutableBufferPointer { products in
+        guard let products = products.baseAddress else { return }
+        variants.withUnsafeBufferPointer { g in
+          traits.withUnsafeBufferPointer { y in
+            product(
+              rows: rows, columns: width, g.baseAddress! + tile.row * k, y.baseAddress! + tile.column * k,
+              into: products)
+          }
+        }
         scratch.lengths.withUnsafeMutableBufferPointer { lengths in
-          guard let products = products.baseAddress else { return }
-          variants.withUnsafeBufferPointer { g in
-            traits.withUnsafeBufferPointer { y in
-              product(
-                rows: rows, columns: width, g.baseAddress! + fromRow, y.baseAddress! + fromColumn,
-                into: products)
+          scratch.atNodes.withUnsafeMutableBufferPointer { atNodes in
+            if isMixed, let lengths = lengths.baseAddress, let atNodes = atNodes.baseAddress {
+              writeSquaredLengths(
+                of: rows, from: tile.row, weights[tile.column / Self.tileColumns], width, product,
+                to: lengths,
+                atNodes: atNodes)
             }
           }
-          let lengths = weights.isEmpty ? nil : lengths.baseAddress
-          if let lengths {
-            squares.withUnsafeBufferPointer { g in
-              weights.withUnsafeBufferPointer { w in
-                product(
-                  rows: rows, columns: width, g.baseAddress! + fromRow, w.baseAddress! + fromColumn,
-                  into: lengths)
-              }
-            }
-          }
+          let lengths = isMixed ? lengths.baseAddress : nil
           for j in 0..<width {
             finish(
               statistic, products + j * rows, lengths.map { UnsafePointer($0 + j * rows) }, rows,
@@ -293,6 +326,29 @@ private struct DenseProduct: Sendable {
           }
         }
       }
+    }
+  }
+
+  /// g'Pg of `rows` variants and `width` traits.
+  private func writeSquaredLengths(
+    of rows: Int, from row: Int, _ weights: Weights, _ width: Int, _ product: BlockedProduct,
+    to lengths: UnsafeMutablePointer<Float>, atNodes: UnsafeMutablePointer<Float>
+  ) {
+    let isInterpolated = !weights.factors.isEmpty
+    squares.withUnsafeBufferPointer { squares in
+      weights.values.withUnsafeBufferPointer { values in
+        let g = squares.baseAddress! + row * size
+        guard isInterpolated else {
+          product(rows: rows, columns: width, g, values.baseAddress!, into: lengths)
+          return
+        }
+        product(rows: weights.count, columns: rows, values.baseAddress!, g, into: atNodes)
+      }
+    }
+    guard isInterpolated else { return }
+    weights.factors.withUnsafeBufferPointer {
+      BlockedProduct(sampleCount: weights.count, isTight: false)(
+        rows: rows, columns: width, atNodes, $0.baseAddress!, into: lengths)
     }
   }
 
@@ -316,14 +372,19 @@ private func squaredNorm(_ x: UnsafePointer<Double>, _ count: Int) -> Double {
 }
 
 extension UnsafeMutableBufferPointer<Float> {
-  /// Asks the kernel for huge pages: else the first touch of a fresh matrix costs as much as a product.
-  fileprivate func preferLargePages() {
-    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+  /// Asks the kernel for huge pages, now and each by one worker: the first touch of small ones costs as much as a product, and workers that
+  /// touch a huge one together clear it twice.
+  fileprivate func makePresent(workers: Int) throws {
+    let page = 1 << 21
     guard let base = baseAddress.map({ Int(bitPattern: $0) }) else { return }
-    let first = (base + page - 1) / page * page
-    let length = base + 4 * count - first
-    // Advice: nothing hangs on it.
-    if length > 0 { _ = madvise(UnsafeMutableRawPointer(bitPattern: first), length, MADV_HUGEPAGE) }
+    let (first, end) = ((base + page - 1) / page * page, base + 4 * count)
+    _ = try parallel(Array(stride(from: first, to: end, by: 8 * page)), workers: workers) { start in
+      let part = UnsafeMutableRawPointer(bitPattern: start)
+      let length = Swift.min(8 * page, end - start) / page * page
+      // Advice: nothing hangs on it.
+      _ = madvise(part, length, MADV_HUGEPAGE)
+      _ = madvise(part, length, MADV_POPULATE_WRITE)
+    }
   }
 }
 

@@ -57,6 +57,47 @@ import Testing
     try Self.check(small.study(shuffled: 2), statistic, workers: 3)
   }
 
+  /// Tiles of traits of like h², whose g'Pg are interpolated.
+  @Test func manyTraits() throws {
+    let study = try MixedModelScanTests.study(samples: 61, variants: 40, traits: 2_300, seed: 9).study()
+    let prepared = try PreparedStudy(study, .unfiltered, workers: 2)
+    let mixed = try #require(prepared.traits.mixed)
+    let sorted = mixed.heritability.sorted()
+    let excess = try #require(mixed.spectra[0]).excess
+    let interpolated = stride(from: 0, to: sorted.count, by: 256).count {
+      WeightNodes(sorted[$0]...sorted[min($0 + 255, sorted.count - 1)], excess: excess) != nil
+    }
+    #expect(interpolated >= 3)
+    try Self.check(study, .correlation, workers: 2)
+  }
+
+  /// Interpolated 1/d, and what its bound of roundings takes for granted.
+  @Test func weightNodes() {
+    var generator = SplitMix64(4)
+    var counts = Set<Int>()
+    for _ in 0..<2_000 {
+      let (least, width) = (0.999 * generator.uniform(), generator.logUniform(-9, 0))
+      let range = least...min(least + width, 0.9995)
+      let excess = [-generator.uniform(), 0, generator.logUniform(-2, 3)]
+      guard let found = WeightNodes(range, excess: excess) else { continue }
+      counts.insert(found.nodes.count)
+      for _ in 0..<5 {
+        let h = range.lowerBound + (range.upperBound - range.lowerBound) * generator.uniform()
+        let factors = found.factors(h)
+        #expect(factors.reduce(0) { $0 + abs($1) } <= 2.3)
+        for e in excess {
+          let terms = zip(found.nodes, factors).map { $1 * (1 + h * e) / (1 + $0 * e) }
+          // Roundings of fp64 in the factors, whose differences of nodes cancel in short ranges.
+          #expect(abs(terms.reduce(0, +) - 1) <= WeightNodes.error + 1e-10)
+          #expect(found.nodes.allSatisfy { (1 + h * e) / (1 + $0 * e) <= 1.5 })
+        }
+      }
+    }
+    #expect(counts == Set(1...WeightNodes.most))
+    #expect(WeightNodes(0.1...0.9, excess: [-1, 0, 5]) == nil)
+    #expect(WeightNodes(0.3...0.3, excess: [-1, 0, 5])?.nodes == [0.3])
+  }
+
   /// Every pattern of missing samples has its own residuals, or its own decomposition.
   @Test(arguments: [false, true], [MemoryGenotypes.Encoding.hardCalls, .fractional])
   func missingPhenotypes(isMixed: Bool, encoding: MemoryGenotypes.Encoding) throws {
