@@ -50,11 +50,18 @@ let package = Package(
     + module("LinearAlgebra", ["COpenBLAS", "CLAPACKE"])
     + module("Distributions", ["CSpecialFunctions", "CText"])
     + module("StudyData", ["LinearAlgebra"])
+    + [
+      .target(name: "Parquet", dependencies: ["CZstd"], swiftSettings: strict),
+      .testTarget(
+        name: "ParquetTests", dependencies: ["Parquet", "TestSupport"],
+        exclude: ["read_parquet.py", "requirements.txt"],
+        swiftSettings: strict),
+    ]
     + module("MultipleTesting", ["Distributions", "LinearAlgebra"])
     + module(
       "StudyIO",
       [
-        "StudyData", "LinearAlgebra", "MultipleTesting", "CHTSlib", "CZstd", "CDeflate", "CSQLite",
+        "StudyData", "LinearAlgebra", "MultipleTesting", "Parquet", "CHTSlib", "CZstd", "CDeflate", "CSQLite",
         "CText", "CXXHash", "CScanKernels",
       ])
     + module("MixedModels", ["StudyData", "LinearAlgebra", "Distributions", "CScanKernels"])
