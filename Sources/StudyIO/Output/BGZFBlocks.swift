@@ -90,6 +90,10 @@ struct ByteSink {
     text.append(contentsOf: rest.dropFirst(whole.count))
   }
 
+  mutating func append(_ bytes: [UInt8]) throws(SystemFailure) {
+    try bytes.withUnsafeBufferPointer { (bytes) throws(SystemFailure) in try append(UnsafeRawBufferPointer(bytes)) }
+  }
+
   /// - Precondition: the file is compressed.
   mutating func append(_ blocks: BGZFBlocks) throws(SystemFailure) {
     precondition(level != nil, "compressed rows in an uncompressed file")

@@ -15,6 +15,9 @@ public final class TableWriter: Sendable {
     case none
     /// BGZF at zlib `level` 0…9.
     case bgzf(level: Int = 6)
+    /// A Parquet file instead of text, its pages at zstd's `level` 1…19. Lines are appended as text all the same, the header first; numbers
+    /// keep the digits that they have there, and `NA` is null.
+    case parquet(level: Int = 3)
   }
 
   public let path: String
@@ -23,8 +26,19 @@ public final class TableWriter: Sendable {
 
   private struct State {
     var sink: ByteSink
+    /// What makes bytes of lines, where the file is no text.
+    var parquet: ParquetTable?
     var index: TabixIndex?
     var phase = Phase.writing
+
+    /// - Parameter path: for the message.
+    mutating func put(_ path: String, _ body: (inout ByteSink) throws(SystemFailure) -> Void) throws(StudyError) {
+      do throws(SystemFailure) {
+        try body(&sink)
+      } catch {
+        throw .unwritable(path, error.code)
+      }
+    }
   }
 
   private enum Phase {
@@ -54,17 +68,19 @@ public final class TableWriter: Sendable {
   init(path: String, temporaryPath: String, compression: Compression, index: TabixIndex?)
     throws(StudyError)
   {
-    precondition(index == nil || compression != .none, "only a BGZF file can be indexed")
+    let level: Int? = if case .bgzf(let level) = compression { level } else { nil }
+    precondition(index == nil || level != nil, "only a BGZF file can be indexed")
     var status = stat()
     if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
       throw .unwritable(path, EISDIR)
     }
     let descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw .unwritable(path, errno) }
-    let level: Int? = if case .bgzf(let level) = compression { level } else { nil }
+    let parquet: ParquetTable? =
+      if case .parquet(let level) = compression { ParquetTable(path: path, level: level) } else { nil }
     self.path = path
     self.temporaryPath = temporaryPath
-    state = Mutex(State(sink: ByteSink(descriptor: descriptor, level: level), index: index))
+    state = Mutex(State(sink: ByteSink(descriptor: descriptor, level: level), parquet: parquet, index: index))
   }
 
   deinit { abort() }
@@ -76,9 +92,17 @@ public final class TableWriter: Sendable {
     try TableWriter(path: path).abort()
   }
 
+  /// - Parameter bytes: whole lines.
   /// - Throws: ``StudyError`` of kind `environment` when the disk is full or fails; then every later call throws it too.
   public func append(bytes: UnsafeRawBufferPointer) throws(StudyError) {
-    try write { (sink) throws(SystemFailure) in try sink.append(bytes) }
+    try write { (state) throws(StudyError) in
+      guard state.parquet != nil else {
+        try state.put(path) { (sink) throws(SystemFailure) in try sink.append(bytes) }
+        return
+      }
+      let encoded = try state.parquet?.append(bytes) ?? []
+      try state.put(path) { (sink) throws(SystemFailure) in try sink.append(encoded) }
+    }
   }
 
   public func append(bytes: [UInt8]) throws(StudyError) {
@@ -95,7 +119,9 @@ public final class TableWriter: Sendable {
   ///
   /// - Precondition: the writer compresses.
   public func append(_ rows: BGZFBlocks) throws(StudyError) {
-    try write { (sink) throws(SystemFailure) in try sink.append(rows) }
+    try write { (state) throws(StudyError) in
+      try state.put(path) { (sink) throws(SystemFailure) in try sink.append(rows) }
+    }
   }
 
   /// The file goes without the index asked for: its rows turned out not to be sorted.
@@ -127,9 +153,13 @@ public final class TableWriter: Sendable {
   @discardableResult
   public func finish() throws(StudyError) -> String? {
     if case .finished(let indexSuffix) = state.withLock(\.phase) { return indexSuffix }
-    try write { (sink) throws(SystemFailure) in
-      try sink.finish()
-      try sink.close()
+    try write { (state) throws(StudyError) in
+      let rest = state.parquet?.finish() ?? []
+      try state.put(path) { (sink) throws(SystemFailure) in
+        try sink.append(rest)
+        try sink.finish()
+        try sink.close()
+      }
     }
     return try state.withLock { (state: inout State) throws(StudyError) in
       do throws(StudyError) {
@@ -163,14 +193,14 @@ public final class TableWriter: Sendable {
     for suffix in TabixIndex.suffixes { unlink(path + suffix) }
   }
 
-  private func write(_ body: (inout ByteSink) throws(SystemFailure) -> Void) throws(StudyError) {
+  private func write(_ body: (inout State) throws(StudyError) -> Void) throws(StudyError) {
     try state.withLock { (state: inout State) throws(StudyError) in
       switch state.phase {
       case .writing:
-        do throws(SystemFailure) {
-          try body(&state.sink)
+        do throws(StudyError) {
+          try body(&state)
         } catch {
-          throw fail(&state, .unwritable(path, error.code))
+          throw fail(&state, error)
         }
       case .failed(let error): throw error
       case .finished, .published: preconditionFailure("the file is closed")
