@@ -39,7 +39,13 @@ def path_bytes(path: Any) -> bytes:
 
 
 def names(values: Any) -> list[str]:
-    return [value if type(value) is str else str(value) for value in values]
+    # Of a pandas column all at once: some iterate slowly.
+    listed = np.asarray(values, dtype=object).tolist()
+    try:
+        "".join(listed)
+    except TypeError:
+        return [str(value) for value in listed]
+    return listed
 
 
 def default_names(prefix: str, count: int) -> list[str]:
