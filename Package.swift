@@ -26,6 +26,8 @@ let package = Package(
   products: [
     .library(name: "SwiftQTL", targets: ["SwiftQTL"]),
     .executable(name: "swiftqtl", targets: ["SwiftQTLCommand"]),
+    // For CMakeShims, which makes libswiftqtl.so of it.
+    .library(name: "SwiftQTLC", type: .static, targets: ["SwiftQTLC"]),
     // For the benchmark package only.
     .library(name: "ScanKernels", targets: ["CScanKernels"]),
   ],
@@ -45,6 +47,7 @@ let package = Package(
     // C and C++ of ours.
     .target(name: "CScanKernels", linkerSettings: [.linkedLibrary("m")]),
     .target(name: "CText"),
+    .target(name: "CSwiftQTL"),
     .target(name: "CSpecialFunctions"),
   ]
     + module("LinearAlgebra", ["COpenBLAS", "CLAPACKE"])
@@ -69,13 +72,18 @@ let package = Package(
       "Association",
       ["StudyData", "LinearAlgebra", "Distributions", "MultipleTesting", "MixedModels", "CScanKernels"])
     + module("Simulation", ["StudyData", "StudyIO", "Distributions", "LinearAlgebra"])
+    + module(
+      "ResultTables",
+      ["StudyData", "StudyIO", "Distributions", "MultipleTesting", "MixedModels", "Association"])
     + [
+      .target(name: "Host", swiftSettings: strict),
       .target(
         name: "SwiftQTL",
         dependencies: [
           "LinearAlgebra", "Distributions", "StudyData", "StudyIO", "MultipleTesting",
-          "MixedModels", "Association", "Simulation",
+          "MixedModels", "Association", "Simulation", "ResultTables", "Host",
         ], swiftSettings: strict),
+      .target(name: "SwiftQTLC", dependencies: ["SwiftQTL", "CSwiftQTL"], swiftSettings: strict),
       .executableTarget(
         name: "SwiftQTLCommand",
         dependencies: [

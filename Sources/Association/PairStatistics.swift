@@ -45,6 +45,23 @@ public struct PairRow: Sendable, Equatable {
     /// Natural log of p by the ratio of maximum likelihoods, two-sided.
     public var logRatioP: Double
   }
+
+  public init(
+    variant: Int, feature: Int, beta: Double, standardError: Double, t: Double, degreesOfFreedom: Int,
+    logP: Double, r2: Double, n: Int, isPerfectFit: Bool, exactFit: ExactFit? = nil
+  ) {
+    self.variant = variant
+    self.feature = feature
+    self.beta = beta
+    self.standardError = standardError
+    self.t = t
+    self.degreesOfFreedom = degreesOfFreedom
+    self.logP = logP
+    self.r2 = r2
+    self.n = n
+    self.isPerfectFit = isPerfectFit
+    self.exactFit = exactFit
+  }
 }
 
 /// Computes pairs in fp64, in canonical sample order: the only source of printed numbers.

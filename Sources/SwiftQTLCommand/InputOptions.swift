@@ -13,6 +13,7 @@ extension DosageField: ExpressibleByArgument {
 extension Alternative: ExpressibleByArgument {}
 extension WindowAnchor: ExpressibleByArgument {}
 extension ScanBackend: ExpressibleByArgument {}
+extension TableFormat: ExpressibleByArgument {}
 
 /// Genotype files and which part of them to use.
 struct GenotypeOptions: ParsableArguments {

@@ -2,8 +2,6 @@ import FoundationEssentials
 import Glibc
 import SwiftQTL
 
-let swiftQTLVersion = "0.1.0"
-
 /// What `<out>.manifest.json` says about a run: enough to repeat it and to see what it left out.
 struct Manifest: Encodable {
   struct Input: Encodable {

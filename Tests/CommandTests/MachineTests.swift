@@ -13,6 +13,12 @@ import Testing
     #expect(Machine.coreQuota(text) == cores)
   }
 
+  @Test func affinity() {
+    #expect(Machine.affinityCount(status: "Name:\tx\nCpus_allowed_list:\t0-3,8,10-11\n") == 7)
+    #expect(Machine.affinityCount(status: "Cpus_allowed_list:\t5\n") == 1)
+    #expect(Machine.affinityCount(status: nil) >= 1)
+  }
+
   @Test func availableCores() {
     #expect(Machine.availableCores(environment: ["SLURM_CPUS_PER_TASK": "1"], quotas: []) == 1)
     #expect(Machine.availableCores(environment: [:], quotas: ["max 100000", "100000 100000"]) == 1)

@@ -1,22 +1,41 @@
-import FoundationEssentials
 import Glibc
 
 /// What the operating system and the batch system let this process use.
-enum Machine {
+package enum Machine {
   /// The least of CPU affinity, the cgroups' CPU quotas and SLURM_CPUS_PER_TASK.
-  static func availableCores(
-    environment: [String: String] = ProcessInfo.processInfo.environment,
+  package static func availableCores(
+    environment: [String: String] = batchSystem(),
     quotas: [String] = cgroupFiles("cpu.max")
   ) -> Int {
-    // Respects the affinity mask.
-    var cores = ProcessInfo.processInfo.activeProcessorCount
+    var cores = affinityCount()
     for limit in quotas.compactMap(coreQuota) { cores = min(cores, limit) }
     if let slurm = positive(environment["SLURM_CPUS_PER_TASK"]) { cores = min(cores, slurm) }
     return max(1, cores)
   }
 
+  /// What SLURM says to its jobs.
+  package static func batchSystem() -> [String: String] {
+    var variables: [String: String] = [:]
+    for name in ["SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE"] {
+      variables[name] = getenv(name).map { String(cString: $0) }
+    }
+    return variables
+  }
+
+  /// Processors that the affinity mask leaves (`Cpus_allowed_list`, as `0-3,8`); all that are online where it cannot be read.
+  package static func affinityCount(status: String? = contents("/proc/self/status")) -> Int {
+    let line = status?.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+    let ranges = line?.split(whereSeparator: \.isWhitespace).dropFirst().first?.split(separator: ",") ?? []
+    var count = 0
+    for range in ranges {
+      let ends = range.split(separator: "-").compactMap { Int($0) }
+      if let first = ends.first, let last = ends.last, last >= first { count += last - first + 1 }
+    }
+    return count > 0 ? count : sysconf(Int32(_SC_NPROCESSORS_ONLN))
+  }
+
   /// `cpu.max` of cgroup v2: "QUOTA PERIOD" or "max PERIOD"; whole cores, at least one.
-  static func coreQuota(_ text: String) -> Int? {
+  package static func coreQuota(_ text: String) -> Int? {
     let fields = text.split(whereSeparator: \.isWhitespace)
     guard fields.count == 2, let quota = Double(fields[0]), let period = Double(fields[1]), period > 0 else {
       return nil
@@ -25,8 +44,8 @@ enum Machine {
   }
 
   /// Bytes: the least of physical memory, the cgroups' limits and SLURM_MEM_PER_NODE, which counts MiB (0: all).
-  static func memory(
-    environment: [String: String] = ProcessInfo.processInfo.environment,
+  package static func memory(
+    environment: [String: String] = batchSystem(),
     limits: [String] = cgroupFiles("memory.max")
   ) -> Int {
     var bytes = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
@@ -42,7 +61,7 @@ enum Machine {
   /// - Parameters:
   ///   - root: where cgroup v2 is mounted.
   ///   - membership: what /proc/self/cgroup says; its line of v2 is `0::PATH`.
-  static func cgroupFiles(
+  package static func cgroupFiles(
     _ name: String, root: String = "/sys/fs/cgroup", membership: String? = contents("/proc/self/cgroup")
   ) -> [String] {
     let line = membership?.split(separator: "\n").first { $0.hasPrefix("0::") }
@@ -60,7 +79,7 @@ enum Machine {
   /// Whether the processor has what OpenBLAS's kernels for a core take: OpenBLAS runs those it is told to, and dies if it cannot.
   ///
   /// - Parameter processor: what /proc/cpuinfo says.
-  static func canRun(blasCore: String, processor: String? = contents("/proc/cpuinfo")) -> Bool {
+  package static func canRun(blasCore: String, processor: String? = contents("/proc/cpuinfo")) -> Bool {
     let avx512 = ["avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"]
     let needed: [String: [String]] = [
       "nehalem": ["sse4_2"], "sandybridge": ["avx"], "haswell": ["avx2", "fma"], "zen": ["avx2", "fma"],
@@ -75,7 +94,7 @@ enum Machine {
   /// Peak resident memory of this process so far, in bytes.
   ///
   /// By the kernel's status file: getrusage counts what the process was started from, too.
-  static func peakResident(status: String? = contents("/proc/self/status")) -> Int {
+  package static func peakResident(status: String? = contents("/proc/self/status")) -> Int {
     let line = status?.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
     if let fields = line?.split(whereSeparator: \.isWhitespace), fields.count == 3, let size = Int(fields[1])
     {
@@ -86,7 +105,7 @@ enum Machine {
     return usage.ru_maxrss * 1024
   }
 
-  static func contents(_ path: String) -> String? {
+  package static func contents(_ path: String) -> String? {
     guard let file = fopen(path, "r") else { return nil }
     defer { fclose(file) }
     // Files of the kernel: short, and without a size.

@@ -1,8 +1,10 @@
-import ArgumentParser
-import SwiftQTL
+package import Association
+import Distributions
+package import StudyData
+package import StudyIO
 
 /// Columns of a result table.
-enum TableFormat: String, ExpressibleByArgument, CaseIterable {
+package enum TableFormat: String, Sendable, CaseIterable {
   case swiftqtl
   case tensorqtl
   case fastqtl
@@ -12,14 +14,14 @@ enum TableFormat: String, ExpressibleByArgument, CaseIterable {
 /// Writes rows of pairs in one of the formats. Rows are ordered by (variant, phenotype) in all of them.
 ///
 /// Differences that remain from the tools named: QTLtools' and FastQTL's own rows are ordered by phenotype; FastQTL prints no header.
-struct ResultTable: Sendable {
-  enum Scan: Sendable {
+package struct ResultTable: Sendable {
+  package enum Scan: Sendable {
     case trans
     case cis
   }
 
-  let scan: Scan
-  let format: TableFormat
+  package let scan: Scan
+  package let format: TableFormat
   private let features: [Feature]
   /// What a row says of its phenotype before the numbers, and the phenotype's start.
   private let heads: [(text: [UInt8], tss: Int)]
@@ -30,7 +32,7 @@ struct ResultTable: Sendable {
   private let exactFits: Bool
 
   /// - Precondition: FastQTL's format is for cis scans only, effect sizes and exact fits are for our own.
-  init(
+  package init(
     _ scan: Scan, _ format: TableFormat, _ features: [Feature], effects: EffectColumns? = nil,
     logLimits: [Double]? = nil, exactFits: Bool = false
   ) {
@@ -53,7 +55,7 @@ struct ResultTable: Sendable {
     }
   }
 
-  var header: String {
+  package var header: String {
     switch (format, scan) {
     case (.swiftqtl, let scan):
       "variant_id chromosome position ref alt phenotype_id \(scan == .cis ? "start_distance " : "")"
@@ -72,21 +74,23 @@ struct ResultTable: Sendable {
   }
 
   /// - Parameter columns: further ones, separated by blanks.
-  func headerLine(adding columns: String = "") -> [UInt8] {
+  package func headerLine(adding columns: String = "") -> [UInt8] {
     Array((header.split(separator: " ") + columns.split(separator: " ")).joined(separator: "\t").utf8)
       + [0x0A]
   }
 
   /// What a row says of its variant, made once per variant.
-  struct VariantText {
-    fileprivate(set) var head = RowBuffer(capacity: 128)
-    fileprivate(set) var tail = RowBuffer(capacity: 64)
-    fileprivate(set) var position = 0
+  package struct VariantText: Sendable {
+    package fileprivate(set) var head = RowBuffer(capacity: 128)
+    package fileprivate(set) var tail = RowBuffer(capacity: 64)
+    package fileprivate(set) var position = 0
     /// Where effect sizes are wanted.
     fileprivate var scale: VariantScale?
+
+    package init() {}
   }
 
-  func text(of tested: TestedVariant) -> VariantText {
+  package func text(of tested: TestedVariant) -> VariantText {
     var text = VariantText()
     let (variant, s) = (tested.variant, tested.summary)
     text.position = variant.position
@@ -126,7 +130,7 @@ struct ResultTable: Sendable {
   }
 
   /// Appends a row without its newline. QTLtools' cis table needs ``appendPhenotype(_:variantsInWindow:to:)`` before it.
-  func append(_ row: PairRow, _ variant: borrowing VariantText, to out: inout RowBuffer) {
+  package func append(_ row: PairRow, _ variant: borrowing VariantText, to out: inout RowBuffer) {
     let (head, tss) = heads[row.feature]
     switch (format, scan) {
     case (.swiftqtl, _):
@@ -204,7 +208,7 @@ struct ResultTable: Sendable {
   }
 
   /// The cells of QTLtools' cis table that precede `append`'s: they need the window's size.
-  func appendPhenotype(_ index: Int, variantsInWindow: Int, to out: inout RowBuffer) {
+  package func appendPhenotype(_ index: Int, variantsInWindow: Int, to out: inout RowBuffer) {
     let feature = features[index]
     out.append(cells: feature.id, feature.chromosome)
     out.append(number: feature.start)
@@ -233,29 +237,29 @@ extension VariantSummary {
 }
 
 extension RowBuffer {
-  mutating func append(cells: String...) {
+  package mutating func append(cells: String...) {
     for cell in cells {
       append(cell)
       appendTab()
     }
   }
 
-  mutating func append(number: Int) {
+  package mutating func append(number: Int) {
     append(number)
     appendTab()
   }
 
-  mutating func append(number: Double, precision: Int = 9) {
+  package mutating func append(number: Double, precision: Int = 9) {
     append(number, precision: precision)
     appendTab()
   }
 
-  mutating func append(_ other: borrowing RowBuffer) {
+  package mutating func append(_ other: borrowing RowBuffer) {
     other.withUnsafeBytes { append(bytes: $0) }
   }
 
   /// p from ln p, however small: never 0.
-  mutating func append(logP: Double, precision: Int = 9) {
+  package mutating func append(logP: Double, precision: Int = 9) {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: LogP.maximumWidth) { text in
       guard let base = text.baseAddress else { return }
       let count = LogP.format(logP, precision: precision, into: base)

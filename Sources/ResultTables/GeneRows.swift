@@ -1,7 +1,11 @@
-import SwiftQTL
+package import Association
+import Distributions
+import MultipleTesting
+package import StudyData
+package import StudyIO
 
 /// Rows of the permutation table, a gene each, in one of the formats.
-struct GeneRows {
+package struct GeneRows {
   let format: TableFormat
   let study: Study
   let genes: [CisPermutations.GeneResult]
@@ -11,7 +15,19 @@ struct GeneRows {
   /// Further columns of our own format.
   let effects: EffectColumns?
 
-  var header: String {
+  package init(
+    format: TableFormat, study: Study, genes: [CisPermutations.GeneResult], significance: GeneSignificance,
+    isGrouped: Bool, effects: EffectColumns? = nil
+  ) {
+    self.format = format
+    self.study = study
+    self.genes = genes
+    self.significance = significance
+    self.isGrouped = isGrouped
+    self.effects = effects
+  }
+
+  package var header: String {
     switch format {
     case .swiftqtl:
       (isGrouped ? "group_id group_size " : "")
@@ -33,10 +49,12 @@ struct GeneRows {
     }
   }
 
-  var headerLine: [UInt8] { Array(header.split(separator: " ").joined(separator: "\t").utf8) + [0x0A] }
+  package var headerLine: [UInt8] {
+    Array(header.split(separator: " ").joined(separator: "\t").utf8) + [0x0A]
+  }
 
   /// Genes in which nothing could be tested have no row.
-  func append(_ index: Int, to out: inout RowBuffer) {
+  package func append(_ index: Int, to out: inout RowBuffer) {
     let gene = genes[index]
     guard let (row, tested) = gene.lead else { return }
     let feature = study.features[row.feature]
@@ -175,12 +193,12 @@ struct GeneRows {
 
 extension RowBuffer {
   /// A number and a tab; NA for none.
-  mutating func append(orNA number: Double?) {
+  package mutating func append(orNA number: Double?) {
     if let number, !number.isNaN { append(number: number) } else { append("NA\t") }
   }
 
   /// p from ln p and, unless it is the last cell, a tab; NA for NaN.
-  mutating func append(lnP: Double, precision: Int = 9, isLast: Bool = false) {
+  package mutating func append(lnP: Double, precision: Int = 9, isLast: Bool = false) {
     if lnP.isNaN { append("NA") } else { append(logP: lnP, precision: precision) }
     if !isLast { appendTab() }
   }

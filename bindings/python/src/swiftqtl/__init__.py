@@ -1,0 +1,14 @@
+"""eQTL scans of files or arrays.
+
+>>> import swiftqtl
+>>> pairs = swiftqtl.trans("chr1-22", "expression.bed.gz", "covariates.tsv", pval_threshold=1e-6)
+"""
+
+from ._abi import Cancelled, SwiftQTLError, library
+from ._scans import Counts, Result, Study, cis, cis_nominal, lmm, qvalues, trans
+
+__version__: str = library.version().decode()
+
+__all__ = [
+    "Cancelled", "Counts", "Result", "Study", "SwiftQTLError", "cis", "cis_nominal", "lmm", "qvalues", "trans",
+]  # fmt: skip

@@ -1,0 +1,502 @@
+"""Scans: what the program does, on files or arrays."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import math
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable, TypedDict
+
+import numpy as np
+import pandas as pd
+
+from . import _abi, _inputs
+from ._abi import Handle, StringList, library, make
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from ._inputs import Covariates, Genotypes, Kinship, Path, Phenotypes
+
+log = logging.getLogger("swiftqtl")
+
+#: Gets the share of the work that is done, tests and rows so far. What it raises ends the scan.
+ProgressFunction = Callable[[float, int, int], None]
+
+
+class ScanOptions(TypedDict, total=False):
+    """Of all scans; the defaults are the program's.
+
+    - threads: the cores this process may use.
+    - memory: bytes, three quarters of the machine's.
+    - seed: of everything drawn at random.
+    - maf, mac, max_missing, hwe: variants with a minor allele rarer than 0.01 (share) or 0 (count), missing in more than 0.05 of the
+      samples, or with a Hardy-Weinberg p below 0 are left out.
+    - normal: transform phenotypes to normal quantiles.
+    - alternative: "two-sided", "greater" or "less".
+    - window_from: "tss" or "interval", what distances are measured from.
+    - max_patterns: mixed models: most sets of missing samples among phenotypes (10).
+    - progress: a function, True (a bar by tqdm), False; by default a bar in notebooks and on terminals where tqdm is installed.
+    """
+
+    threads: int
+    memory: int
+    seed: int
+    maf: float
+    mac: float
+    max_missing: float
+    hwe: float
+    normal: bool
+    alternative: str
+    window_from: str
+    max_patterns: int
+    progress: bool | ProgressFunction | None
+
+
+class MixedOptions(ScanOptions, total=False):
+    """With a kinship. exact: estimate h² anew with the variant in the model. score: GEMMA's score test."""
+
+    exact: bool
+    score: bool
+
+
+class StudyOptions(TypedDict, total=False):
+    """How tables are read.
+
+    - variants: of genotype arrays: a row for each variant, by id, with columns chrom and pos (1-based), and ref and alt.
+    - phenotype_positions: of phenotype arrays: a row for each phenotype, with columns chr and start and end (1-based, closed) or pos.
+    - groups: of phenotype arrays: by phenotype, those that are mapped as one.
+    - samples: only these.
+    - dosage_field: of VCF and BCF, "GT" or "DS".
+    """
+
+    variants: pd.DataFrame
+    phenotype_positions: pd.DataFrame
+    groups: pd.Series
+    samples: list[str]
+    dosage_field: str
+
+
+class _AllOptions(MixedOptions, StudyOptions, total=False):
+    """What goes to the study and what to the scan."""
+
+
+ALTERNATIVES = {"two-sided": 0, "greater": 1, "less": 2}
+ANCHORS = {None: 0, "tss": 1, "interval": 2}
+QVALUE_METHODS = {"smoother": 0, "bootstrap": 1, "bh": 2}
+
+
+def _chosen(choices: dict[Any, int], name: str, value: Any) -> int:
+    try:
+        return choices[value]
+    except (KeyError, TypeError):
+        known = ", ".join(repr(choice) for choice in choices if choice is not None)
+        raise ValueError(f"{name} is {value!r}, not one of {known}") from None
+
+
+class Study:
+    """Genotypes, phenotypes and covariates of the same samples, joined by id.
+
+    Arrays without ids are joined by place. Genotype arrays of int8 and float32 are used where they lie: they must not change while the
+    study lives. With a kinship all scans fit mixed models, y = Wα + gβ + u + ε, Var u = h²·K.
+
+    Parameters
+    ----------
+    genotypes : path, list of paths, DataFrame or array, variants × samples
+        Dosages of ALT, 0 to 2; negative numbers and NaN are missing, and imputed to the variant's mean.
+    phenotypes : path, DataFrame or array, phenotypes × samples
+        NaN is missing: a phenotype is analysed on its observed samples.
+    covariates : path, DataFrame or array, samples × covariates
+        Without the intercept; complete.
+    kinship : path, DataFrame or array, samples × samples
+    """
+
+    def __init__(
+        self,
+        genotypes: Genotypes,
+        phenotypes: Phenotypes,
+        covariates: Covariates | None = None,
+        *,
+        kinship: Kinship | None = None,
+        variants: pd.DataFrame | None = None,
+        phenotype_positions: pd.DataFrame | None = None,
+        groups: pd.Series | None = None,
+        samples: list[str] | None = None,
+        dosage_field: str | None = None,
+        threads: int = 0,
+        shares_chromosomes: bool = True,
+    ):
+        g = _inputs.genotypes(genotypes, variants, dosage_field)
+        y, self.has_positions = _inputs.phenotypes(phenotypes, phenotype_positions, groups, threads)
+        w = None if covariates is None else _inputs.covariates(covariates, y)
+        k = None if kinship is None else _inputs.kinship(kinship)
+        self.is_mixed = k is not None
+        self.is_grouped = groups is not None
+        self._handle = make(
+            "study", "study_create", g.pointer, y.pointer, w and w.pointer, k and k.pointer,
+            None if samples is None else StringList(_inputs.names(samples)).pointer, int(shares_chromosomes),
+            keeps=g,
+        )  # fmt: skip
+        #: What was joined and assumed.
+        self.notes = _abi.decoded(library.study_notes(self._handle.pointer))
+        for note in self.notes:
+            log.info(note)
+
+    @property
+    def sample_count(self) -> int:
+        return library.study_sample_count(self._handle.pointer)
+
+    def trans(
+        self,
+        *,
+        pval_threshold: float = 1e-5,
+        exclude_cis: int | None = 5_000_000,
+        q: bool = True,
+        **options: Unpack[MixedOptions],
+    ) -> Result:
+        """All variants against all phenotypes; see `swiftqtl.trans`."""
+        return self._scan(
+            "trans", options, pval_threshold=pval_threshold, exclude_cis=-1 if exclude_cis is None else exclude_cis,
+            q=int(q),
+        )  # fmt: skip
+
+    def cis_nominal(self, *, window: int = 1_000_000, **options: Unpack[MixedOptions]) -> Result:
+        """Every variant in the window of each phenotype; see `swiftqtl.cis_nominal`."""
+        return self._scan("cis_nominal", options, window=window)
+
+    def cis(
+        self,
+        *,
+        window: int = 1_000_000,
+        permutations: int | tuple[int, int] = 10_000,
+        fdr: float = 0.05,
+        qvalue_method: str = "smoother",
+        qvalue_lambda: float | None = None,
+        **options: Unpack[ScanOptions],
+    ) -> Result:
+        """The best variant of each phenotype, with permutations; see `swiftqtl.cis`."""
+        successes, most = (0, permutations) if isinstance(permutations, int) else permutations
+        return self._scan(
+            "cis_permute", options, window=window, permutations=most, successes=successes, fdr=fdr,
+            grouped=int(self.is_grouped), qvalue_method=_chosen(QVALUE_METHODS, "qvalue_method", qvalue_method),
+            qvalue_lambda=math.nan if qvalue_lambda is None else qvalue_lambda,
+        )  # fmt: skip
+
+    def _scan(self, scan: str, given: Any, **own: Any) -> Result:
+        options = _abi.Options()
+        library.options_init(ctypes.byref(options), ctypes.sizeof(options))
+        given = dict(given)
+        progress = given.pop("progress", None)
+        for name, value in own.items():
+            setattr(options, name, value)
+        for name, value in given.items():
+            if name == "alternative":
+                options.alternative = _chosen(ALTERNATIVES, name, value)
+            elif name == "window_from":
+                options.window_from = _chosen(ANCHORS, name, value)
+            elif name in ("exact", "score"):
+                setattr(options, "lmm_" + name, int(value))
+            elif name in ScanOptions.__annotations__:
+                setattr(options, name, int(value) if isinstance(value, bool) else value)
+            else:
+                raise TypeError(f"{scan} has no option {name}")
+        return Result(_run(scan, self._handle, options, _Reporter(progress, scan)))
+
+
+class _Reporter:
+    """Calls the user's function, and remembers what it raised."""
+
+    def __init__(self, progress: bool | ProgressFunction | None, title: str):
+        self.failure: BaseException | None = None
+        self.is_cancelled = False
+        self._bar: Any = None
+        self._show: ProgressFunction | None = progress if callable(progress) else None
+        if progress is True or (progress is None and _is_watched()):
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                if progress:
+                    raise
+                return
+            self._bar = tqdm(
+                total=100, desc=title, unit="%", leave=False, bar_format="{desc}: {percentage:3.0f}%|{bar}| {postfix} {remaining}"
+            )
+            self._show = self._show_bar
+
+    def _show_bar(self, fraction: float, tests: int, rows: int) -> None:
+        self._bar.n = 100 * fraction
+        self._bar.set_postfix_str(f"{tests:,} tests")
+
+    def __call__(self, data: Any, fraction: float, tests: int, rows: int) -> int:
+        try:
+            if self._show and not self.is_cancelled:
+                self._show(fraction, tests, rows)
+        except BaseException as failure:
+            self.failure = failure
+            return 1
+        return int(self.is_cancelled)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _is_watched() -> bool:
+    """Whether somebody looks on: a notebook or a terminal."""
+    shell = sys.modules.get("IPython") and sys.modules["IPython"].get_ipython()
+    return (shell is not None and hasattr(shell, "kernel")) or (sys.stderr is not None and sys.stderr.isatty())
+
+
+def _run(scan: str, study: Handle, options: _abi.Options, reporter: _Reporter) -> Handle:
+    """Runs a scan in a thread of its own, so that this one can be interrupted."""
+    options.progress = _abi.Progress(reporter)
+    outcome: list[Any] = []
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            outcome.append(make("results", scan, study.pointer, ctypes.byref(options)))
+        except BaseException as failure:
+            outcome.append(failure)
+        finally:
+            done.set()
+
+    worker = threading.Thread(target=work, name="swiftqtl", daemon=True)
+    worker.start()
+    try:
+        done.wait()
+    except BaseException:
+        # Ctrl-C: the scan stops at its next block.
+        reporter.is_cancelled = True
+        done.wait()
+        raise
+    finally:
+        worker.join()
+        reporter.close()
+    if reporter.failure is not None:
+        raise reporter.failure
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a scan did."""
+
+    variants: int
+    dropped_variants: int
+    tests: int
+    excluded: int
+    untestable: int
+    phenotypes: int
+    degrees_of_freedom: int
+    samples: int
+
+
+class Result:
+    """Tables of a scan."""
+
+    def __init__(self, handle: Handle):
+        self._handle = handle
+        counts = _abi.Counts(size=ctypes.sizeof(_abi.Counts))
+        library.results_counts(handle.pointer, ctypes.byref(counts))
+        self.counts = Counts(**{name: getattr(counts, name) for name in Counts.__dataclass_fields__})
+        #: What there is to know about the scan.
+        self.notes = _abi.decoded(library.results_notes(handle.pointer))
+        for note in self.notes:
+            log.info(note)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Pairs, or phenotypes; made anew at each call."""
+        frame = _frame(self._table(_abi.TABLE_MAIN))
+        assert frame is not None
+        return frame
+
+    @property
+    def drops(self) -> pd.DataFrame:
+        """Samples, variants, phenotypes and covariates that were left out: kind, id, reason, detail."""
+        frame = _frame(self._table(_abi.TABLE_DROPS))
+        assert frame is not None
+        return frame
+
+    @property
+    def heritability(self) -> pd.DataFrame | None:
+        """Of mixed models: variance components by phenotype."""
+        return _frame(self._table(_abi.TABLE_HERITABILITY))
+
+    def write(self, path: Path, *, level: int = 1) -> None:
+        """Writes the table as the program does, to the byte: BGZF at `level` where the name ends in .gz, else plain."""
+        table = self._table(_abi.TABLE_MAIN)
+        raw, error = _inputs.path_bytes(path), ctypes.c_void_p()
+        level = level if raw.endswith(b".gz") else -1
+        _abi.check(library.table_write(table and table.pointer, raw, level, ctypes.byref(error)), error)
+
+    def _table(self, kind: int) -> Handle | None:
+        pointer = library.results_table(self._handle.pointer, kind)
+        return Handle("table", pointer) if pointer else None
+
+
+def _frame(table: Handle | None) -> pd.DataFrame | None:
+    if table is None:
+        return None
+    columns: dict[str, Any] = {}
+    for index in range(library.table_column_count(table.pointer)):
+        column, error = _abi.Column(size=ctypes.sizeof(_abi.Column)), ctypes.c_void_p()
+        _abi.check(library.table_column(table.pointer, index, ctypes.byref(column), ctypes.byref(error)), error)
+        columns[column.name.decode()] = _values(column)
+    return pd.DataFrame(columns, copy=False)
+
+
+def _values(column: _abi.Column) -> Any:
+    kind = {_abi.FLOAT64: np.float64, _abi.INT64: np.int64, _abi.STRING: np.int32}[column.type]
+    if column.count == 0:
+        return np.empty(0, object if column.type == _abi.STRING else kind)
+    size = column.count * np.dtype(kind).itemsize
+    values = np.frombuffer((ctypes.c_char * size).from_address(column.data), kind)
+    if column.type != _abi.STRING:
+        return values.copy()
+    # A missing one has the code −1.
+    dictionary = np.array([*_abi.decoded(column.dictionary), None], dtype=object)
+    return dictionary[values]
+
+
+def _study(
+    genotypes: Genotypes, phenotypes: Phenotypes, covariates: Covariates | None, kinship: Kinship | None,
+    options: dict[str, Any], shares_chromosomes: bool = True,
+) -> Study:  # fmt: skip
+    own = {name: options.pop(name) for name in StudyOptions.__annotations__ if name in options}
+    return Study(
+        genotypes, phenotypes, covariates, kinship=kinship, threads=options.get("threads", 0),
+        shares_chromosomes=shares_chromosomes, **own,
+    )  # fmt: skip
+
+
+def trans(
+    genotypes: Genotypes,
+    phenotypes: Phenotypes,
+    covariates: Covariates | None = None,
+    *,
+    kinship: Kinship | None = None,
+    pval_threshold: float = 1e-5,
+    exclude_cis: int | None = 5_000_000,
+    q: bool = True,
+    **options: Unpack[_AllOptions],
+) -> pd.DataFrame:
+    """All variants against all phenotypes by least squares; pairs with p ≤ `pval_threshold`, ordered by variant.
+
+    Parameters
+    ----------
+    genotypes, phenotypes, covariates, kinship
+        See `Study`; options of `StudyOptions` describe arrays.
+    exclude_cis
+        Pairs closer than so many bases on one chromosome are not tested; None tests all, as is done where a phenotype array comes
+        without positions.
+    q
+        Whether there is a column of Benjamini-Hochberg's q over all tests.
+    **options
+        See `ScanOptions`.
+
+    Returns
+    -------
+    DataFrame
+        variant_id, chromosome, position, ref, alt, phenotype_id, beta (per copy of ALT), se, t, df, neg_log10_p, p, r2, af (of ALT),
+        ma_samples, ma_count, n, q.
+    """
+    given: dict[str, Any] = dict(options)
+    if not _inputs.is_path(phenotypes) and "phenotype_positions" not in given:
+        exclude_cis = None
+    study = _study(genotypes, phenotypes, covariates, kinship, given, exclude_cis is not None)
+    return study.trans(pval_threshold=pval_threshold, exclude_cis=exclude_cis, q=q, **given).table
+
+
+def cis_nominal(
+    genotypes: Genotypes,
+    phenotypes: Phenotypes,
+    covariates: Covariates | None = None,
+    *,
+    kinship: Kinship | None = None,
+    window: int = 1_000_000,
+    **options: Unpack[_AllOptions],
+) -> pd.DataFrame:
+    """Every variant within `window` bases of each phenotype, ordered by variant: as `trans`, with start_distance and without q."""
+    given: dict[str, Any] = dict(options)
+    return _study(genotypes, phenotypes, covariates, kinship, given).cis_nominal(window=window, **given).table
+
+
+def cis(
+    genotypes: Genotypes,
+    phenotypes: Phenotypes,
+    covariates: Covariates | None = None,
+    *,
+    kinship: Kinship | None = None,
+    window: int = 1_000_000,
+    permutations: int | tuple[int, int] = 10_000,
+    fdr: float = 0.05,
+    qvalue_method: str = "smoother",
+    qvalue_lambda: float | None = None,
+    **options: Unpack[_AllOptions],
+) -> pd.DataFrame:
+    """The best variant of each phenotype in its window, its p by permutations, and q; a row for each phenotype along the genome.
+
+    Variants must be sorted by position.
+
+    Parameters
+    ----------
+    permutations
+        Of each phenotype; (a, b): until a copies are as significant as the phenotype, at most b.
+    fdr
+        False discovery rate that pval_nominal_threshold is for.
+    qvalue_method, qvalue_lambda
+        Storey's π₀ by "smoother", "bootstrap" or at a λ; or "bh".
+    """
+    given: dict[str, Any] = dict(options)
+    study = _study(genotypes, phenotypes, covariates, kinship, given)
+    return study.cis(
+        window=window, permutations=permutations, fdr=fdr, qvalue_method=qvalue_method, qvalue_lambda=qvalue_lambda,
+        **given,
+    ).table  # fmt: skip
+
+
+def lmm(
+    genotypes: Genotypes,
+    phenotypes: Phenotypes,
+    covariates: Covariates | None = None,
+    *,
+    kinship: Kinship,
+    exact: bool = False,
+    score: bool = False,
+    pval_threshold: float = 1e-5,
+    exclude_cis: int | None = 5_000_000,
+    **options: Unpack[_AllOptions],
+) -> pd.DataFrame:
+    """All variants against all phenotypes by mixed models: as `trans` with a kinship.
+
+    Model: y = Wα + gβ + u + ε, Var u = h²·K, with h² of each phenotype by REML. `exact` estimates it anew for each pair that may be
+    reported, with the variant in the model, and adds columns h2 and pval_lrt; `score` is GEMMA's score test. Variance components are
+    in `Study(...).trans(...).heritability`.
+    """
+    return trans(
+        genotypes, phenotypes, covariates, kinship=kinship, pval_threshold=pval_threshold, exclude_cis=exclude_cis,
+        exact=exact, score=score, **options,
+    )  # fmt: skip
+
+
+def qvalues(p: Any, *, method: str = "smoother", qvalue_lambda: float | None = None) -> tuple[np.ndarray, float]:
+    """Storey's q of a whole list of p values (NaN of NaN), and π₀."""
+    values = np.ascontiguousarray(p, np.float64)
+    q = np.empty_like(values)
+    pi0, error = ctypes.c_double(), ctypes.c_void_p()
+    _abi.check(
+        library.qvalues(
+            values.ctypes.data, values.size, _chosen(QVALUE_METHODS, "method", method),
+            math.nan if qvalue_lambda is None else qvalue_lambda, q.ctypes.data, ctypes.byref(pi0), ctypes.byref(error),
+        ),
+        error,
+    )  # fmt: skip
+    return q, pi0.value

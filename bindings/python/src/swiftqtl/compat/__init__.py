@@ -1,0 +1,1 @@
+"""Other tools' interfaces over this package's scans."""

@@ -1,0 +1,87 @@
+"""Trans mapping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .core import FILTERS, nominal_p, report, study, unsupported
+
+
+def map_trans(
+    genotype_df: pd.DataFrame,
+    phenotype_df: pd.DataFrame,
+    covariates_df: pd.DataFrame | None = None,
+    interaction_s: pd.Series | None = None,
+    return_sparse: bool = True,
+    pval_threshold: float = 1e-5,
+    maf_threshold: float = 0.05,
+    alleles: int = 2,
+    return_r2: bool = False,
+    batch_size: int = 20000,
+    logp: bool = False,
+    logger: Any = None,
+    verbose: bool = True,
+) -> Any:
+    """All variants (rows of `genotype_df`) against all phenotypes, near ones too.
+
+    Returns pairs with p ≤ `pval_threshold`: variant_id, phenotype_id, pval, b, b_se, r2 (with `return_r2`), af. With
+    `return_sparse=False` all of them, as variants × phenotypes: pval, b, b_se, and af by variant.
+    """
+    if interaction_s is not None:
+        raise unsupported("interaction_s", "use swiftqtl trans --interaction")
+    if alleles != 2:
+        raise unsupported("alleles other than 2", "dosages must be of two alleles")
+    result = study(genotype_df, phenotype_df, covariates_df, shares_chromosomes=False).trans(
+        pval_threshold=pval_threshold if return_sparse else 1, exclude_cis=None, q=False, maf=maf_threshold, **FILTERS
+    )
+    report(
+        logger, verbose, f"trans-QTL mapping: {result.counts.tests} tests, {result.counts.variants} variants x "
+        f"{result.counts.phenotypes} phenotypes, {result.counts.samples} samples",
+    )  # fmt: skip
+    table = result.table
+    if return_sparse:
+        columns = {
+            "variant_id": table["variant_id"], "phenotype_id": table["phenotype_id"], "pval": nominal_p(table, logp),
+            "b": table["beta"], "b_se": table["se"], "r2": table["r2"], "af": table["af"],
+        }  # fmt: skip
+        if not return_r2:
+            del columns["r2"]
+        return pd.DataFrame(columns)
+
+    kept = table.drop_duplicates("variant_id")
+    rows = pd.Index(kept["variant_id"], name="variant_id")
+    row = rows.get_indexer(table["variant_id"])
+    column = phenotype_df.index.get_indexer(table["phenotype_id"])
+
+    def dense(values: pd.Series) -> pd.DataFrame:
+        out = np.full((len(rows), len(phenotype_df)), np.nan)
+        out[row, column] = values
+        return pd.DataFrame(out, index=rows, columns=phenotype_df.index)
+
+    frequencies = pd.Series(kept["af"].to_numpy(), index=rows, name="af")
+    return dense(nominal_p(table, logp)), dense(table["beta"]), dense(table["se"]), frequencies
+
+
+def filter_cis(
+    pairs_df: pd.DataFrame, phenotype_pos_df: Any, variant_df: pd.DataFrame, window: int = 5000000
+) -> pd.DataFrame:
+    """Pairs without those within `window` of the phenotype; positions as a frame or, as earlier, a dictionary by phenotype."""
+    if isinstance(phenotype_pos_df, dict):
+        phenotype_pos_df = pd.DataFrame.from_dict(phenotype_pos_df, orient="index")
+    positions = phenotype_pos_df.loc[pairs_df["phenotype_id"]]
+    variants = variant_df.loc[pairs_df["variant_id"]]
+    start, end = (positions["pos" if "pos" in positions else name].to_numpy() for name in ("start", "end"))
+    position = variants["pos"].to_numpy()
+    is_near = (
+        (variants["chrom"].to_numpy() == positions["chr"].to_numpy())
+        & (position >= start - window)
+        & (position <= end + window)
+    )
+    return pairs_df[~is_near]
+
+
+def map_permutations(*arguments: Any, **named: Any) -> None:
+    raise unsupported("map_permutations", "use swiftqtl trans --permutations")
