@@ -130,7 +130,9 @@ INLINE int32_t walk_list(cursor *c, int64_t samples, bool has_values, visitor *v
   *count = (int64_t)length;
   if (length == 0) return pg_ok;
   const int64_t groups = (*count + 63) / 64;
-  const int64_t width = samples <= 1 << 8 ? 8 : samples <= 1 << 16 ? 16 : samples <= 1 << 24 ? 24 : 32;
+  // Bytes that hold the number of samples itself: so PLINK 2 writes, where the specification gives 2^8, 2^16 and 2^24 samples one
+  // byte less.
+  const int64_t width = samples < 1 << 8 ? 8 : samples < 1 << 16 ? 16 : samples < 1 << 24 ? 24 : 32;
   const uint8_t *firsts = take(c, groups * width / 8);
   const uint8_t *sizes = firsts ? take(c, groups - 1) : NULL;
   const uint8_t *values = sizes ? take(c, has_values ? bytes_for(*count, 2) : 0) : NULL;

@@ -3,10 +3,10 @@ public import StudyData
 
 /// A PLINK 2 file set: `prefix.pgen`, `prefix.pvar` (or `.pvar.zst`, `.bim`) and `prefix.psam` (or `.fam`).
 ///
-/// All storage modes are read, also those with an index of their own (`prefix.pgen.pgi`); phase is passed over. ALT is counted (A1 of
-/// a bim file). A variant with k ALT alleles becomes k variants, each ALT against all other alleles, with consecutive ordinals:
-/// they are named by the parts of its id between semicolons where these are k, else `ID_ALT`. Samples are named by IID, or by
-/// `FID_IID` where IIDs repeat. Blocks are hard calls unless a variant in them has dosages.
+/// All storage modes are read, also those with an index of their own (`prefix.pgen.pgi`); phase is passed over. ALT is
+/// counted (A1 of a bim file). A variant with k ALT alleles becomes k variants, each ALT against all other alleles, named
+/// `ID_ALT`, with consecutive ordinals; the record's own id selects all of them. Samples are named by IID, or by `FID_IID`
+/// where IIDs repeat. Blocks are hard calls unless a variant in them has dosages.
 ///
 /// - Missing: hard call 3, or NaN; a sample with no dosage of its own has that of its hard call.
 /// - Units: dosages are multiples of 2^-14.

@@ -105,19 +105,15 @@ struct PvarRow {
       alt: alt.string)
   }
 
-  /// One variant per ALT allele.
-  ///
-  /// An id of as many parts between semicolons as there are ALT alleles names each of them; any other gets `_` and the allele.
+  /// One variant per ALT allele, called `ID_ALT`; `.` gets the id that the allele alone would have.
   func alternateVariants(_ codes: ChromosomeCodes) -> [Variant] {
     let whole = variant(codes)
-    let alleles = whole.alt.split(separator: ",", omittingEmptySubsequences: false)
-    let ids = id.string.split(separator: ";", omittingEmptySubsequences: false)
-    return alleles.enumerated().map { index, allele in
-      var fileID = ids.count == alleles.count ? String(ids[index]) : id.string
-      if ids.count != alleles.count, fileID != "." { fileID += "_" + allele }
-      return Variant(
-        fileID: fileID, chromosome: whole.chromosome, position: position, ref: whole.ref,
-        alt: String(allele))
+    let fileID = id.string
+    return whole.alt.split(separator: ",", omittingEmptySubsequences: false).map { allele in
+      Variant(
+        fileID: fileID == "." ? fileID : fileID + "_" + allele, chromosome: whole.chromosome,
+        position: position,
+        ref: whole.ref, alt: String(allele))
     }
   }
 }

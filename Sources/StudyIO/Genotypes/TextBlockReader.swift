@@ -128,7 +128,8 @@ final class TextBlockReader {
     if capacity > buffer.count { buffer += Array(repeating: 0, count: capacity) }
     let count = try buffer.withUnsafeMutableBufferPointer { (bytes) throws(StudyError) -> Int in
       memmove(bytes.baseAddress!, bytes.baseAddress! + start, unread)
-      return try file.read(into: UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: bytes[unread...])))
+      let free = UnsafeMutableBufferPointer(rebasing: bytes[unread...])
+      return try file.read(into: UnsafeMutableRawBufferPointer(free))
     }
     // A gzip file shorter than its header passes for text.
     if nextLine == 1, buffer.prefix(unread + count).starts(with: [0x1F, 0x8B]) { throw .truncated(path) }
