@@ -179,7 +179,7 @@ struct PgenHeader {
 /// Types and lengths of a PGEN's records, as its header lists them by blocks of 2^16 variants.
 ///
 /// Extensions of the header (storage modes 0x11 and 0x21) stand behind the lists and before the first record, so they need no reading.
-struct PgenIndex: Sendable {
+final class PgenIndex: Sendable {
   private let lists: MappedFile
   private let records: MappedFile
   private let variantCount: Int

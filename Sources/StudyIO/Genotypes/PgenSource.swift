@@ -118,7 +118,6 @@ private struct PgenContext: Sendable {
 
 /// A variant to be decoded.
 private struct PgenPick {
-  let variant: Variant
   let record: PgenRecord
   /// What a relative record refers to.
   let anchor: PgenRecord?
@@ -134,38 +133,45 @@ private struct PgenChunk: GenotypeChunk {
   let cursor: PgenCursor
 
   func decode() throws(StudyError) -> GenotypeBlock {
-    let (ordinals, picks, drops) = try selected()
+    let selected = try selected()
     let (file, gather) = (context.file, context.gather)
     try file.data.checkSize()
     var reader = PgenRowReader(file)
     let dosages: GenotypeBlock.Dosages
-    if picks.contains(where: { pg_has_dosages($0.record.type) != 0 }) {
-      var rows = DosageRows<Float>(rows: picks.count, gather: gather)
-      for pick in picks {
+    if selected.picks.contains(where: { pg_has_dosages($0.record.type) != 0 }) {
+      var rows = DosageRows<Float>(rows: selected.picks.count, gather: gather)
+      for (pick, variant) in zip(selected.picks, selected.variants) {
         _ = try rows.append { (row) throws(StudyError) in
-          try reader.dosages(pick, into: row)
+          try reader.dosages(pick, variant, into: row)
           return true
         }
       }
       dosages = rows.dosages()
     } else {
-      var rows = DosageRows<UInt8>(rows: picks.count, gather: gather)
-      for pick in picks {
+      var rows = DosageRows<UInt8>(rows: selected.picks.count, gather: gather)
+      for (pick, variant) in zip(selected.picks, selected.variants) {
         _ = try rows.append { (row) throws(StudyError) in
-          try reader.calls(pick, into: row)
+          try reader.calls(pick, variant, into: row)
           return true
         }
       }
       dosages = rows.dosages()
     }
     return GenotypeBlock(
-      sampleCount: gather.count, ordinals: ordinals, variants: picks.map(\.variant), dosages: dosages,
-      drops: drops)
+      sampleCount: gather.count, ordinals: selected.ordinals, variants: selected.variants, dosages: dosages,
+      drops: selected.drops)
   }
 
-  private func selected() throws(StudyError) -> (ordinals: [Int], picks: [PgenPick], drops: [Drop]) {
+  private struct Selected {
+    var ordinals: [Int] = []
+    var variants: [Variant] = []
+    var picks: [PgenPick] = []
+    var drops: [Drop] = []
+  }
+
+  private func selected() throws(StudyError) -> Selected {
     var (selector, cursor) = (context.selector, cursor)
-    var (ordinals, picks, drops): ([Int], [PgenPick], [Drop]) = ([], [], [])
+    var selected = Selected()
     try pvar.bytes.withUnsafeBufferPointer { (text) throws(StudyError) in
       for index in 0..<pvar.count {
         let row = try PvarRow(
@@ -173,44 +179,47 @@ private struct PgenChunk: GenotypeChunk {
           number: pvar.firstLine + index)
         let record = try cursor.advance()
         let whole = row.variant(context.summary.codes)
-        let alternates = row.alternates
         let isWanted = selector.admits(whole)
-        if alternates == 0 {
-          if isWanted { drops.append(Drop(.variant, id: whole.id, reason: "no alternate allele")) }
-          continue
+        let alternates = row.alternates
+        func add(_ variant: Variant, _ allele: Int) throws(StudyError) {
+          try check(record, variant, alternates)
+          selected.ordinals.append(context.summary.ordinal(ofRecord: record.number) + allele - 1)
+          selected.variants.append(variant)
+          selected.picks.append(
+            PgenPick(record: record, anchor: cursor.anchor, allele: allele, alternates: alternates))
         }
-        let variants = alternates == 1 ? [whole] : row.alternateVariants(context.summary.codes)
-        // The row's own id selects all its alleles.
-        for (k, variant) in variants.enumerated() where isWanted || alternates > 1 && selector.admits(variant)
-        {
-          let pick = PgenPick(
-            variant: variant, record: record, anchor: cursor.anchor, allele: k + 1, alternates: alternates)
-          try check(pick)
-          ordinals.append(context.summary.ordinal(ofRecord: record.number) + k)
-          picks.append(pick)
+        switch alternates {
+        case 0:
+          if isWanted { selected.drops.append(Drop(.variant, id: whole.id, reason: "no alternate allele")) }
+        case 1:
+          if isWanted { try add(whole, 1) }
+        default:
+          // The row's own id selects all its alleles.
+          for (k, variant) in row.alternateVariants(context.summary.codes).enumerated()
+          where isWanted || selector.admits(variant) {
+            try add(variant, k + 1)
+          }
         }
       }
     }
-    return (ordinals, picks, drops)
+    return selected
   }
 
-  private func check(_ pick: PgenPick) throws(StudyError) {
-    let record = pick.record
+  private func check(_ record: PgenRecord, _ variant: Variant, _ alternates: Int) throws(StudyError) {
     var count: Int?
     if case .listed(let index) = context.file.storage { count = index.alleleCount(record.number) }
-    let isBiallelic = pick.alternates == 1
-    if isBiallelic && pg_has_other_alleles(record.type) != 0
-      || count.map({ $0 != pick.alternates + 1 }) == true
+    if alternates == 1 && pg_has_other_alleles(record.type) != 0
+      || count.map({ $0 != alternates + 1 }) == true
     {
       throw StudyError(
         .inconsistent, file: context.file.path, line: record.number + 1,
-        "variant \(pick.variant.id) has another number of alleles than in \(context.pvarPath)",
+        "variant \(variant.id) has another number of alleles than in \(context.pvarPath)",
         remedy: "give the pgen, pvar and psam files of one PLINK run")
     }
-    guard isBiallelic || pg_has_dosages(record.type) == 0 else {
+    guard alternates == 1 || pg_has_dosages(record.type) == 0 else {
       throw StudyError(
         .malformed, file: context.file.path, line: record.number + 1,
-        "variant \(pick.variant.id) has dosages and several ALT alleles, which is not read",
+        "variant \(variant.id) has dosages and several ALT alleles, which is not read",
         remedy: "leave it out, or keep its hard calls only (plink2 --make-pgen erase-dosage)")
     }
   }
@@ -238,13 +247,15 @@ private struct PgenRowReader {
   }
 
   /// Copies of the picked ALT allele, 3 for missing.
-  mutating func calls(_ pick: PgenPick, into row: UnsafeMutablePointer<UInt8>) throws(StudyError) {
+  mutating func calls(_ pick: PgenPick, _ variant: Variant, into row: UnsafeMutablePointer<UInt8>)
+    throws(StudyError)
+  {
     guard pick.alternates > 1 else {
-      _ = try decode(pick, into: row)
+      _ = try decode(pick, variant, into: row)
       return
     }
     if callsNumber != pick.record.number {
-      try keepCalls(pick) { record, used, calls, reader in
+      try keepCalls(pick, variant) { record, used, calls, reader in
         if reader.others.isEmpty { reader.others = Array(repeating: pg_other_call(), count: reader.samples) }
         return pg_other_calls(
           &record, used, Int64(pick.alternates), calls, &reader.others, &reader.otherCount)
@@ -255,17 +266,19 @@ private struct PgenRowReader {
   }
 
   /// Dosages of the picked ALT allele, NaN for missing.
-  mutating func dosages(_ pick: PgenPick, into row: UnsafeMutablePointer<Float>) throws(StudyError) {
+  mutating func dosages(_ pick: PgenPick, _ variant: Variant, into row: UnsafeMutablePointer<Float>)
+    throws(StudyError)
+  {
     guard pick.alternates > 1 else {
       callsNumber = nil
-      return try keepCalls(pick) { record, used, calls, _ in pg_dosages(&record, used, calls, row) }
+      return try keepCalls(pick, variant) { record, used, calls, _ in pg_dosages(&record, used, calls, row) }
     }
     if alleleCalls.isEmpty { alleleCalls = Array(repeating: 0, count: samples) }
     var scratch: [UInt8] = []
     swap(&scratch, &alleleCalls)
     defer { swap(&scratch, &alleleCalls) }
     try scratch.withUnsafeMutableBufferPointer { (scratch) throws(StudyError) in
-      try calls(pick, into: scratch.baseAddress!)
+      try calls(pick, variant, into: scratch.baseAddress!)
     }
     // A record without dosages: calls alone.
     var record = pg_record(bytes: nil, length: 0, samples: Int64(samples), type: 0)
@@ -274,7 +287,7 @@ private struct PgenRowReader {
 
   /// Decodes the record's hard calls into `calls` and runs `then` on what follows them.
   private mutating func keepCalls(
-    _ pick: PgenPick,
+    _ pick: PgenPick, _ variant: Variant,
     then: (inout pg_record, Int64, UnsafePointer<UInt8>, inout PgenRowReader) -> Int32
   ) throws(StudyError) {
     if calls.isEmpty { calls = Array(repeating: 0, count: samples) }
@@ -282,16 +295,17 @@ private struct PgenRowReader {
     swap(&kept, &calls)
     defer { swap(&kept, &calls) }
     let used = try kept.withUnsafeMutableBufferPointer { (row) throws(StudyError) in
-      try decode(pick, into: row.baseAddress!)
+      try decode(pick, variant, into: row.baseAddress!)
     }
     var record = raw(pick.record)
-    try check(then(&record, used, kept, &self), pick.record, pick.variant.id)
+    try check(then(&record, used, kept, &self), pick.record, variant.id)
   }
 
   /// The record's own hard calls, of any ALT allele.
   ///
   /// - Returns: how many of its bytes they take.
-  private mutating func decode(_ pick: PgenPick, into row: UnsafeMutablePointer<UInt8>) throws(StudyError)
+  private mutating func decode(_ pick: PgenPick, _ variant: Variant, into row: UnsafeMutablePointer<UInt8>)
+    throws(StudyError)
     -> Int64
   {
     var record = raw(pick.record)
@@ -307,7 +321,7 @@ private struct PgenRowReader {
       anchorNumber = anchor.number
     }
     var used: Int64 = 0
-    try check(pg_calls(&record, anchor, row, &used), pick.record, pick.variant.id)
+    try check(pg_calls(&record, anchor, row, &used), pick.record, variant.id)
     return used
   }
 
