@@ -3,6 +3,13 @@
 #include <math.h>
 #include <string.h>
 
+// The thread sanitizer is not ready when clones are resolved.
+#if defined(__x86_64__) && !(defined(__has_feature) && __has_feature(thread_sanitizer))
+#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define CLONES
+#endif
+
 enum { missing_code = 3 };
 static const double tolerance = 1e-3;
 
@@ -274,18 +281,15 @@ int64_t gd_check_dosages(float *values, int64_t columns) {
   return -1;
 }
 
-void gd_plink_codes(const uint8_t *packed, int64_t samples, uint8_t *out) {
+CLONES void gd_plink_codes(const uint8_t *restrict packed, int64_t samples, uint8_t *restrict out) {
   for (int64_t i = 0; i < samples / 4; i++) {
-    uint32_t v = packed[i];
+    uint32_t x = packed[i];
     // The high bit of a code is the complement of the file's, the low bit the exclusive or of its two.
-    uint32_t x = (~v & 0xaa) | ((v ^ (v >> 1)) & 0x55);
+    x = (~x & 0xaa) | ((x ^ (x >> 1)) & 0x55);
     // Four pairs of bits to four bytes, the lowest first.
     x = (x | x << 12) & 0x000f000f;
     x = (x | x << 6) & 0x03030303;
-    out[4 * i] = (uint8_t)x;
-    out[4 * i + 1] = (uint8_t)(x >> 8);
-    out[4 * i + 2] = (uint8_t)(x >> 16);
-    out[4 * i + 3] = (uint8_t)(x >> 24);
+    memcpy(out + 4 * i, &x, 4);
   }
   for (int64_t s = samples & ~(int64_t)3; s < samples; s++) {
     static const uint8_t code[] = {2, 3, 1, 0};

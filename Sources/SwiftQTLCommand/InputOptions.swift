@@ -20,7 +20,7 @@ struct GenotypeOptions: ParsableArguments {
   @Option(
     name: .long, parsing: .upToNextOption,
     help: ArgumentHelp(
-      "PLINK prefix, VCF/BCF, or text dosages; the kind is seen from the content. Several files (one per chromosome) are one source.",
+      "PLINK 1 or 2 prefix (.bed, .pgen), VCF/BCF, or text dosages; the kind is seen from the content. Several files (one per chromosome) are one source.",
       valueName: "file"))
   var genotypes: [String] = []
 

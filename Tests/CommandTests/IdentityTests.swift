@@ -92,7 +92,7 @@ import Testing
     try expectSame(expected, tables(BadInput.inputs(other, genotypes: ["g.vcf"], covariates: "rows.tsv")))
   }
 
-  /// PLINK, VCF with hard calls and with dosages, text dosages, compressed or not, whole or by chromosome.
+  /// PLINK 1 and 2, VCF with hard calls and with dosages, text dosages, compressed or not, whole or by chromosome.
   @Test func genotypeFormats() throws {
     try folder.file(study.vcf(), "gt.vcf")
     try folder.file(Gzip.compressed(Data(study.vcf(field: "DS").utf8)), "ds.vcf.gz")
@@ -100,9 +100,14 @@ import Testing
     for chromosome in ["1", "2"] {
       try study.sites(on: chromosome).writePlink(to: folder, "chr" + chromosome)
     }
+    for (name, data) in [("p", study.pgen()), ("d", study.pgen(dosages: true))] {
+      try folder.file(data, name + ".pgen")
+      try folder.file(study.bim(), name + ".bim")
+      try folder.file(study.fam(), name + ".fam")
+    }
     try folder.file("\(folder.path("chr1"))\n\n\(folder.path("chr2"))\n", "list.txt")
     let expected = try tables(inputs)
-    for genotypes in [["gt.vcf"], ["ds.vcf.gz"], ["g.txt"], ["chr1", "chr2"]] {
+    for genotypes in [["gt.vcf"], ["ds.vcf.gz"], ["g.txt"], ["chr1", "chr2"], ["p"], ["d.pgen"]] {
       try expectSame(expected, tables(BadInput.inputs(folder, genotypes: genotypes)))
     }
     let listed = ["--genotype-list", folder.path("list.txt")] + inputs.dropFirst(2)

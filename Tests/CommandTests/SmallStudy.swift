@@ -131,6 +131,22 @@ extension SmallStudy {
     return Data(bytes)
   }
 
+  /// PLINK 2's fixed widths: hard calls, or with dosages behind them.
+  func pgen(dosages withDosages: Bool = false) -> Data {
+    var bytes: [UInt8] = [0x6C, 0x1B, withDosages ? 3 : 2]
+    for count in [sites.count, samples.count] { bytes += (0..<4).map { UInt8(count >> (8 * $0) & 255) } }
+    bytes.append(0x40)
+    for row in dosages {
+      for first in stride(from: 0, to: samples.count, by: 4) {
+        let codes = row[first..<min(first + 4, samples.count)].map { UInt8($0 ?? 3) }
+        bytes.append(codes.reversed().reduce(0) { $0 << 2 | $1 })
+      }
+      // Of 16 bits, in units of 2^-14; the last value stands for none.
+      if withDosages { bytes += row.flatMap { $0.map { [0, UInt8($0 << 6)] } ?? [255, 255] } }
+    }
+    return Data(bytes)
+  }
+
   func bim() -> String {
     sites.map { "\($0.chromosome)\t\($0.id)\t0\t\($0.position)\t\($0.alt)\t\($0.ref)\n" }.joined()
   }

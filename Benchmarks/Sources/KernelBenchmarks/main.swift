@@ -1,5 +1,5 @@
 // What the inner loops reach on one core, by CPU time. Prints Markdown.
-// Usage: KernelBenchmarks [--repetitions 7] [--plink PREFIX] [--vcf FILE]
+// Usage: KernelBenchmarks [--repetitions 7] [--plink PREFIX] [--pgen FILE] [--vcf FILE]
 import BenchmarkSupport
 import SwiftQTL
 
@@ -64,9 +64,9 @@ func exactRows() throws {
 }
 
 /// Reading and decoding a whole file from one thread.
-func decoding(_ path: String, _ field: DosageField?) throws {
+func decoding(_ name: String, _ path: String, _ field: DosageField? = nil) throws {
   let source = try GenotypeFile.open([path], dosageField: field)
-  var (count, cores, rates) = (0, [Double](), [Double]())
+  var (count, cores, rates, work) = (0, [Double](), [Double](), [Double]())
   for _ in 0..<max(3, repetitions / 2) {
     count = 0
     let cost = try Cost.of {
@@ -75,11 +75,12 @@ func decoding(_ path: String, _ field: DosageField?) throws {
     }
     rates.append(1e-3 * Double(count) / cost.wall)
     cores.append(cost.cpu / cost.wall)
+    work.append(1e-9 * Double(count) * Double(source.sampleIDs.count) / cost.cpu)
   }
   let n = source.sampleIDs.count
   row(
-    field == nil ? "PLINK" : "VCF, DS", "\(n)", "\(count)", spread(rates, 1),
-    fixed(1e-3 * Double(n) * median(rates), 1), fixed(median(cores), 2))
+    name, "\(n)", "\(count)", spread(rates, 1),
+    fixed(1e-3 * Double(n) * median(rates), 1), fixed(median(cores), 2), spread(work, 2))
 }
 
 do {
@@ -90,9 +91,12 @@ do {
   kernels.packing(samples: samples)
   try tileLoop(shape, peak: peak)
   try exactRows()
-  header("decoding", "samples", "variants", "10³ variants/s: median (range)", "10⁶ genotypes/s", "cores busy")
-  if let path = option("--plink") { try decoding(path, nil) }
-  if let path = option("--vcf") { try decoding(path, .ds) }
+  header(
+    "decoding", "samples", "variants", "10³ variants/s: median (range)", "10⁶ genotypes/s", "cores busy",
+    "10⁹ genotypes per s of CPU")
+  if let path = option("--plink") { try decoding("PLINK 1", path) }
+  if let path = option("--pgen") { try decoding("PLINK 2", path) }
+  if let path = option("--vcf") { try decoding("VCF, DS", path, .ds) }
 } catch {
   fail("\(error)")
 }

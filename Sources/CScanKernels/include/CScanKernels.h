@@ -5,5 +5,6 @@
 #include "genotype_decode.h"
 #include "integer_codes.h"
 #include "integer_products.h"
+#include "pgen_decode.h"
 #include "screen.h"
 #include "spectral_sums.h"

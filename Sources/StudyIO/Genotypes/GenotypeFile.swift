@@ -7,7 +7,8 @@ public enum GenotypeFile {
   /// Opens one file set, or several as one source.
   ///
   /// - Parameters:
-  ///   - paths: each a PLINK prefix (or one of its three files), a VCF or BCF, a text matrix, or `@file`, a list of such.
+  ///   - paths: each a PLINK prefix (or one of its three files; of a PLINK 1 and a PLINK 2 set of one prefix the
+  ///     former), a VCF or BCF, a text matrix, or `@file`, a list of such.
   ///     The kind is seen from the content.
   ///   - dosageField: for VCF and BCF; nil takes DS where it is declared, else GT.
   ///   - locations: for text matrices, a file of id, chromosome and position.
@@ -57,14 +58,16 @@ public enum GenotypeFile {
   ) throws(StudyError) -> any GenotypeSource {
     guard LocalFile.exists(path) else {
       if LocalFile.exists(path + ".bed") { return try plink(path, dosageField, locations) }
-      if LocalFile.exists(path + ".pgen") { throw unsupported(path + ".pgen", "a PLINK 2 pgen file") }
+      if LocalFile.exists(path + ".pgen") { return try pgen(path, dosageField, locations) }
       // Says why.
       _ = try LocalFile.size(of: path)
       throw .unreadable(path, ENOENT)
     }
-    for suffix in [".bim", ".fam"] where path.hasSuffix(suffix) {
-      let prefix = String(path.dropLast(4))
-      if LocalFile.exists(prefix + ".bed") { return try plink(prefix, dosageField, locations) }
+    for suffix in [".bim", ".fam", ".pvar", ".pvar.zst", ".psam", ".pgen.pgi"] where path.hasSuffix(suffix) {
+      let prefix = String(path.dropLast(suffix.count))
+      let isFirst = suffix == ".bim" || suffix == ".fam"
+      if isFirst, LocalFile.exists(prefix + ".bed") { return try plink(prefix, dosageField, locations) }
+      if LocalFile.exists(prefix + ".pgen") { return try pgen(prefix, dosageField, locations) }
     }
     switch try kind(of: path) {
     case .bed:
@@ -74,6 +77,13 @@ public enum GenotypeFile {
           remedy: "rename the set to PREFIX.bed, PREFIX.bim and PREFIX.fam")
       }
       return try plink(String(path.dropLast(4)), dosageField, locations)
+    case .pgen:
+      guard path.hasSuffix(".pgen") else {
+        throw StudyError(
+          .malformed, file: path, "a PLINK 2 pgen file whose name does not end in .pgen",
+          remedy: "rename the set to PREFIX.pgen, PREFIX.pvar and PREFIX.psam")
+      }
+      return try pgen(String(path.dropLast(5)), dosageField, locations)
     case .vcf, .bcf:
       try refuse(locations, path)
       return try VCFSource(path: path, dosageField: dosageField)
@@ -92,6 +102,14 @@ public enum GenotypeFile {
     return try PlinkSource(prefix: prefix)
   }
 
+  private static func pgen(_ prefix: String, _ dosageField: DosageField?, _ locations: String?)
+    throws(StudyError) -> PgenSource
+  {
+    try refuse(dosageField, prefix + ".pgen")
+    try refuse(locations, prefix + ".pgen")
+    return try PgenSource(prefix: prefix)
+  }
+
   private static func refuse(_ field: DosageField?, _ path: String) throws(StudyError) {
     guard let field else { return }
     throw StudyError(
@@ -108,6 +126,7 @@ public enum GenotypeFile {
 
   enum Kind {
     case bed
+    case pgen
     case vcf
     case bcf
     case matrix
@@ -121,8 +140,8 @@ public enum GenotypeFile {
     }
     let start = try firstBytes(path)
     if start.starts(with: [0x6C, 0x1B]) {
-      if start.count > 2, start[2] > 1 { throw unsupported(path, "a PLINK 2 pgen file") }
-      return .bed
+      // PLINK 2 takes a bed file by the name .pgen, too.
+      return path.hasSuffix(".pgen") || start.count > 2 && start[2] > 1 ? .pgen : .bed
     }
     if start.starts(with: "BCF".utf8) { return .bcf }
     let text = start.starts(with: [0xEF, 0xBB, 0xBF]) ? start.dropFirst(3) : start[...]
@@ -135,6 +154,11 @@ public enum GenotypeFile {
         .malformed, file: path, "not a VCF or BCF, though its name says so",
         remedy: "check how the file was made")
     }
+    if path.hasSuffix(".pgen") {
+      throw StudyError(
+        .malformed, file: path, "not a PLINK 2 pgen file: it does not start with the bytes 6c 1b",
+        remedy: "make it with plink2 --make-pgen")
+    }
     if path.hasSuffix(".bed") {
       throw StudyError(
         .malformed, file: path, "not a PLINK bed file: it does not start with the bytes 6c 1b",
@@ -144,13 +168,11 @@ public enum GenotypeFile {
   }
 
   private static func firstBytes(_ path: String) throws(StudyError) -> [UInt8] {
-    HTSLibrary.silence
-    errno = 0
-    guard let file = bgzf_open(path, "r") else { throw .unreadable(path, errno) }
-    defer { bgzf_close(file) }
+    let file = try DecompressedFile(path: path)
     var bytes = [UInt8](repeating: 0, count: 64)
-    let count = bytes.withUnsafeMutableBytes { bgzf_read(file, $0.baseAddress, $0.count) }
-    guard count >= 0 else { throw .damaged(path) }
+    let count = try bytes.withUnsafeMutableBufferPointer { (bytes) throws(StudyError) in
+      try file.read(into: UnsafeMutableRawBufferPointer(bytes))
+    }
     return Array(bytes[..<count])
   }
 

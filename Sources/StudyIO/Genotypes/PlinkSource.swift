@@ -84,7 +84,7 @@ private final class BedFile: Sendable {
     default:
       throw StudyError(
         .malformed, file: path, "a PLINK 2 pgen file or an unknown kind of bed file",
-        remedy: "convert it with plink2 --make-bed")
+        remedy: "name it PREFIX.pgen if it is one, or convert it with plink2 --make-bed")
     }
   }
 

@@ -1,4 +1,3 @@
-import CHTSlib
 import Glibc
 import StudyData
 import Synchronization
@@ -44,7 +43,7 @@ final class ReadProgress: Sendable {
   var fraction: Double { min(Double(position.load(ordering: .relaxed)) / total, 1) }
 }
 
-/// Reads plain, gzip or BGZF text by blocks of lines: the serial half of every text format.
+/// Reads plain, gzip, BGZF or zstd text by blocks of lines: the serial half of every text format.
 ///
 /// A byte order mark is skipped, NUL bytes are refused. Truncation of a compressed file is an error, also where it falls
 /// between two blocks.
@@ -52,7 +51,7 @@ final class ReadProgress: Sendable {
 final class TextBlockReader {
   let path: String
   let progress: ReadProgress
-  private let file: UnsafeMutablePointer<BGZF>
+  private let file: DecompressedFile
   private var buffer: [UInt8]
   /// The unread bytes are `start..<end`.
   private var start = 0
@@ -67,19 +66,13 @@ final class TextBlockReader {
   /// - Throws: `environment` if the file cannot be opened, `malformed` if its end is missing.
   init(path: String) throws(StudyError) {
     let size = try LocalFile.size(of: path)
-    HTSLibrary.silence
-    errno = 0
-    guard let file = bgzf_open(path, "r") else { throw .unreadable(path, errno) }
+    file = try DecompressedFile(path: path)
     self.path = path
-    self.file = file
     progress = ReadProgress(total: size)
     buffer = Array(repeating: 0, count: Self.readSize)
-    if bgzf_compression(file) == 2, bgzf_check_EOF(file) == 0 { throw .truncated(path) }
     try fill()
     if end >= 3, buffer[0] == 0xEF, buffer[1] == 0xBB, buffer[2] == 0xBF { start = 3 }
   }
-
-  deinit { bgzf_close(file) }
 
   /// Whether the file has no byte at all (a byte order mark aside).
   var isEmpty: Bool { nextLine == 1 && start == end && isAtEnd }
@@ -133,19 +126,18 @@ final class TextBlockReader {
     let unread = end - start
     let capacity = max(buffer.count, unread + Self.readSize)
     if capacity > buffer.count { buffer += Array(repeating: 0, count: capacity) }
-    let count = buffer.withUnsafeMutableBytes { bytes -> Int in
-      let base = bytes.baseAddress!
-      memmove(base, base + start, unread)
-      return bgzf_read(file, base + unread, bytes.count - unread)
+    let count = try buffer.withUnsafeMutableBufferPointer { (bytes) throws(StudyError) -> Int in
+      memmove(bytes.baseAddress!, bytes.baseAddress! + start, unread)
+      let free = UnsafeMutableBufferPointer(rebasing: bytes[unread...])
+      return try file.read(into: UnsafeMutableRawBufferPointer(free))
     }
-    guard count >= 0 else { throw .damaged(path) }
     // A gzip file shorter than its header passes for text.
     if nextLine == 1, buffer.prefix(unread + count).starts(with: [0x1F, 0x8B]) { throw .truncated(path) }
     if let line = nul(in: unread..<(unread + count)) { throw .notText(path, line: line) }
     start = 0
     end = unread + count
     isAtEnd = count == 0
-    progress.reach(Int(bgzf_position(file)))
+    progress.reach(file.position)
   }
 
   /// The line of the first NUL in `new`, where the buffer starts with the unread line `nextLine`.

@@ -44,6 +44,13 @@ gt = '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">\n'
 ds = '##FORMAT=<ID=DS,Number=1,Type=Float,Description="ALT dosage">\n'
 write(sys.argv[1] + "/calls.vcf", gt, "GT", rows(genotype, ["21", "22", "X"]))
 write(sys.argv[1] + "/dosages.vcf", gt + ds, "GT:DS", rows(dosage, ["21", "22"]))
+def several(frequency, chromosome, sex):
+    if random.random() < 0.08: return "./."
+    return "|".join(str(random.choices((0, 1, 2, 3), (4, 3, 2, 1))[0]) for _ in range(2))
+def with_alts(data):
+    for head, cells in data:
+        yield head[:3] + ["A", "C,G,AT"] + head[5:], cells
+write(sys.argv[1] + "/alleles.vcf", gt, "GT", with_alts(rows(several, ["21"])))
 PYTHON
 
 run() { plink2 --silent --threads 1 "$@"; }
@@ -54,6 +61,9 @@ run --pfile "$work/calls" --export A-transpose --out calls
 run --vcf "$work/dosages.vcf" dosage=DS --make-pgen --out "$work/dosages"
 run --pfile "$work/dosages" --export vcf bgz bcf vcf-dosage=DS --out dosages
 run --pfile "$work/dosages" --export A-transpose --out dosages
+run --pfile "$work/calls" --make-pgen vzs --out calls
+run --pfile "$work/dosages" --make-pgen --out dosages
+run --vcf "$work/alleles.vcf" --make-pgen --export vcf --out alleles
 rm -f *.log
 tabix -f -p vcf calls.vcf.gz
 tabix -f -p bcf calls.bcf

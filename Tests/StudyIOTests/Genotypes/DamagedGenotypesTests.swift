@@ -41,6 +41,21 @@ struct DamagedGenotypesTests {
         name, [UInt8](try Data(contentsOf: URL(fileURLWithPath: GenotypeFixture.oracle(name)))),
         isSealed: sealed, fixture: fixture)
     }
+    // Small sets of PLINK 2: hard calls, dosages, several ALT alleles; one part damaged, the others whole.
+    for (set, parts) in [
+      ("calls", ["pgen", "pvar.zst"]), ("dosages", ["pgen"]), ("alleles", ["pgen", "pvar", "psam"]),
+    ] {
+      for damaged in parts {
+        let fixture = try GenotypeFixture()
+        for part in ["pgen", "psam", set == "calls" ? "pvar.zst" : "pvar"] {
+          try FileManager.default.copyItem(
+            atPath: GenotypeFixture.oracle("\(set).\(part)"), toPath: fixture.path("\(set).\(part)"))
+        }
+        let name = "\(set).\(damaged)"
+        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: fixture.path(name))))
+        add(name, bytes, opened: set + ".pgen", isSealed: damaged == "pgen", fixture: fixture)
+      }
+    }
     for name in ["calls", "dosages"] {
       let bytes = try GenotypeFixture.decompressed(GenotypeFixture.oracle(name + ".bcf"))
       add("plain-\(name).bcf", bytes, fixture: fixture)

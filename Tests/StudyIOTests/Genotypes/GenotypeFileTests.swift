@@ -35,7 +35,10 @@ struct GenotypeFileTests {
     expect(
       [try fixture.write("x.vcf", "a b c\n1 2 3\n")], .malformed, "not a VCF or BCF, though its name says so")
     expect([try fixture.write("x.bed", "a b c\n1 2 3\n")], .malformed, "not a PLINK bed file")
-    expect([try fixture.write("x.pgen", [0x6C, 0x1B, 0x10, 0])], .malformed, "pgen file is not read yet")
+    expect([try fixture.write("p", [0x6C, 0x1B, 0x10, 0])], .malformed, "whose name does not end in .pgen")
+    expect([try fixture.write("x.pgen", "a b c\n1 2 3\n")], .malformed, "not a PLINK 2 pgen file")
+    expect([GenotypeFixture.oracle("calls.pgen")], .inconsistent, "not a VCF or BCF", field: .gt)
+    expect([GenotypeFixture.oracle("calls.pgen")], .inconsistent, "locations of its own", locations: matrix)
     expect([fixture.path("x")], .malformed, "not a PLINK bed file")
     expect(
       [try fixture.write("y", [UInt8](repeating: 1, count: 16) + Array("bgen".utf8))], .malformed, "BGEN")
