@@ -109,7 +109,7 @@ struct MatrixLayout: Sendable {
     guard line.contains(where: { $0 < 32 && $0 != 9 }) else { return }
     throw StudyError(
       .malformed, file: path, line: 1, "not a text file, and no genotype format that is known",
-      remedy: "give PLINK bed/bim/fam, VCF, BCF or a text matrix of dosages")
+      remedy: "give PLINK bed/bim/fam, VCF, BCF, BGEN or a text matrix of dosages")
   }
 }
 
