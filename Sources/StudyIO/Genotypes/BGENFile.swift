@@ -170,30 +170,33 @@ struct BGENRecord {
   /// - Returns: nil where a name is no text.
   func variants(_ bytes: UnsafeRawBufferPointer) -> [Variant]? {
     func string(_ range: Range<Int>) -> String? {
-      let text = bytes[range]
-      return text.contains { $0 < 32 || $0 == 127 } ? nil : String(decoding: text, as: UTF8.self)
+      for at in range where bytes[at] < 32 || bytes[at] == 127 { return nil }
+      return String(decoding: UnsafeRawBufferPointer(rebasing: bytes[range]), as: UTF8.self)
     }
-    guard let name = string(name), let rsName = string(rsName), let chromosome = string(chromosome) else {
-      return nil
-    }
-    var alleles: [String] = []
     var at = firstAllele
-    for _ in 0..<min(alleleCount, BGENSource.mostAlleles) {
+    func allele() -> String? {
       let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
-      guard let allele = string((at + 4)..<(at + 4 + length)) else { return nil }
-      alleles.append(allele.isEmpty ? "." : allele)
-      at += 4 + length
+      defer { at += 4 + length }
+      return length == 0 ? "." : string((at + 4)..<(at + 4 + length))
     }
-    let ids = [rsName, name].filter { !$0.isEmpty && $0 != "." }
+    guard let name = string(name), let rsName = string(rsName), let chromosome = string(chromosome),
+      let ref = alleleCount > 0 ? allele() : "."
+    else { return nil }
+    let id = rsName.isEmpty || rsName == "." ? (name.isEmpty ? "." : name) : rsName
+    var alts: [String] = isAnalysable ? [] : ["."]
+    while alts.count < alleleCount - 1, isAnalysable {
+      guard let alt = allele() else { return nil }
+      alts.append(alt)
+    }
     return splitAlleles(
-      fileID: ids.first ?? ".", chromosome: Self.chromosomeName(chromosome), position: position,
-      ref: alleles.first ?? ".", alts: isAnalysable ? Array(alleles.dropFirst()) : ["."])
+      fileID: id, chromosome: Self.chromosomeName(chromosome), position: position, ref: ref, alts: alts)
   }
 
   /// UK Biobank's `01` is 1; `NA` is none.
   static func chromosomeName(_ spelling: String) -> String {
     if spelling == "NA" { return "" }
-    let isPadded = spelling.utf8.count == 2 && spelling.hasPrefix("0") && spelling != "00"
-    return isPadded ? String(spelling.dropFirst()) : spelling
+    let bytes = spelling.utf8
+    guard bytes.count == 2, bytes.first == UInt8(ascii: "0"), spelling != "00" else { return spelling }
+    return String(spelling.dropFirst())
   }
 }

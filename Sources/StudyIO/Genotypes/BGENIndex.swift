@@ -41,7 +41,8 @@ final class BGENIndex {
       var next: String?
       try rows(
         names.isEmpty
-          ? "SELECT min(chromosome) FROM Variant" : "SELECT min(chromosome) FROM Variant WHERE chromosome > ?",
+          ? "SELECT min(chromosome) FROM Variant"
+          : "SELECT min(chromosome) FROM Variant WHERE chromosome > ?",
         text: names.last
       ) { row in
         next = sqlite3_column_text(row, 0).map { String(cString: $0) }

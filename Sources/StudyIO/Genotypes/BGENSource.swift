@@ -91,7 +91,8 @@ public struct BGENSource: GenotypeSource {
       places = try BGENIndex(path: index, file: file).places(request.selection.regions)
     }
     let context = BGENContext(
-      file: file, sampleIDs: sampleIDs, gather: SampleGather(samples: request.samples, columns: sampleIDs.count),
+      file: file, sampleIDs: sampleIDs,
+      gather: SampleGather(samples: request.samples, columns: sampleIDs.count),
       selector: RecordSelector(request.selection), hasRecordNumbers: places == nil)
     return BGENStream(context: context, places: places, blockSize: request.blockSize)
   }
@@ -131,6 +132,8 @@ private final class BGENStream: GenotypeStream, @unchecked Sendable {
   /// Records read, and where the next one starts.
   private var count = 0
   private var offset: Int
+  /// Bytes of the chunk before.
+  private var chunkSize = 0
 
   private static let readSize = 1 << 20
 
@@ -147,6 +150,8 @@ private final class BGENStream: GenotypeStream, @unchecked Sendable {
 
   func nextChunk() throws(StudyError) -> (any GenotypeChunk)? {
     var chunk = BGENChunk(context: context)
+    chunk.bytes.reserveCapacity(chunkSize)
+    defer { chunkSize = chunk.bytes.count }
     let total = places?.count ?? context.file.variantCount
     while count < total, chunk.rowCount < blockSize {
       let (record, isSelected) = try nextRecord()
@@ -213,7 +218,7 @@ private final class BGENStream: GenotypeStream, @unchecked Sendable {
     chunk.ordinals.append(count)
     let start = offset - windowStart
     if start + record.length <= window.count {
-      chunk.bytes += window[start..<(start + record.length)]
+      window.withUnsafeBufferPointer { chunk.bytes.append(contentsOf: $0[start..<(start + record.length)]) }
     } else {
       chunk.bytes += try context.file.read(at: offset, count: record.length)
     }
@@ -239,9 +244,11 @@ private struct BGENChunk: GenotypeChunk {
     var selector = context.selector
     var rows = DosageRows<Float>(rows: rowCount, gather: context.gather)
     let reader = try ProbabilityReader(context: context)
-    var all: [Int] = []
+    var rowOrdinals: [Int] = []
     var variants: [Variant] = []
     var drops: [Drop] = []
+    rowOrdinals.reserveCapacity(rowCount)
+    variants.reserveCapacity(rowCount)
     try bytes.withUnsafeBufferPointer { (records) throws(StudyError) in
       for (start, ordinal) in zip(starts, ordinals) {
         let bytes = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: records[start...]))
@@ -259,13 +266,13 @@ private struct BGENChunk: GenotypeChunk {
           context.malformed(ordinal, alternates[first], $0, $1)
         }
         for index in admitted {
-          all.append(ordinal)
+          rowOrdinals.append(ordinal)
           variants.append(alternates[index])
         }
       }
     }
     return GenotypeBlock(
-      sampleCount: context.gather.count, ordinals: all, variants: variants, dosages: rows.dosages(),
+      sampleCount: context.gather.count, ordinals: rowOrdinals, variants: variants, dosages: rows.dosages(),
       drops: drops)
   }
 
@@ -292,7 +299,8 @@ private final class ProbabilityReader {
     }
     guard deflate != nil || zstd != nil else {
       throw StudyError(
-        .environment, file: context.file.path, "no memory to decompress", remedy: "make more memory available")
+        .environment, file: context.file.path, "no memory to decompress", remedy: "make more memory available"
+      )
     }
   }
 

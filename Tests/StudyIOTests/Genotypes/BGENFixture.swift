@@ -121,22 +121,30 @@ struct BGENText {
       let isMissing = Int.random(in: 0..<10, using: &random) == 0
       let genotypes = [1, alleles, alleles * (alleles + 1) / 2][ploidy]
       var numbers: [UInt64] = []
-      if isPhased { for _ in 0..<ploidy { numbers += draw(alleles - 1) } } else { numbers = draw(genotypes - 1) }
+      if isPhased {
+        for _ in 0..<ploidy { numbers += draw(alleles - 1) }
+      } else {
+        numbers = draw(genotypes - 1)
+      }
       if isMissing { numbers = numbers.map { _ in 0 } }
       return Sample(ploidy: ploidy, isMissing: isMissing, probabilities: numbers)
     }
     return Record(
-      rsName: name, position: 100 * name.utf8.count, alleles: Array(["A", "C", "G", "TT", "ACGT"][..<alleles]),
+      rsName: name, position: 100 * name.utf8.count,
+      alleles: Array(["A", "C", "G", "TT", "ACGT"][..<alleles]),
       bits: bits, isPhased: isPhased, samples: rows)
   }
 }
 
 /// The lowest `size` bytes of a number, little-endian.
-func little(_ value: Int, _ size: Int) -> [UInt8] { (0..<size).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
+func little(_ value: Int, _ size: Int) -> [UInt8] {
+  (0..<size).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+}
 
 /// What bgenix writes: `variants` by chromosome, position, offset and length.
 func writeIndex(
-  _ path: String, of file: String, _ variants: [(chromosome: String, position: Int, offset: Int, length: Int)],
+  _ path: String, of file: String,
+  _ variants: [(chromosome: String, position: Int, offset: Int, length: Int)],
   alleles: Int = 2
 ) throws {
   let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: file)))

@@ -1,5 +1,5 @@
-import CScanKernels
 import CSQLite
+import CScanKernels
 import Foundation
 import StudyData
 import StudyIO
@@ -129,7 +129,8 @@ struct BGENSourceTests {
       .init(rsName: "one", position: 6, alleles: ["A"], samples: [.init(probabilities: [])]))
     file.records.append(
       .init(
-        rsName: "many", position: 6, alleles: (0..<256).map { "A\($0)" }, samples: [.init(probabilities: [])]))
+        rsName: "many", position: 6, alleles: (0..<256).map { "A\($0)" }, samples: [.init(probabilities: [])])
+    )
     let reading = try GenotypeReading(BGENSource(path: fixture.write("a.bgen", file.bytes)))
     #expect(reading.ids == ["rs1", "x", "x", "7_5_A_.", "_6_A_C", "_6_A_G"])
     #expect(reading.rows.map(\.variant.chromosome) == ["7", "7", "7", "7", "", ""])
@@ -149,7 +150,9 @@ struct BGENSourceTests {
       let dosage = field == "GT" ? [] : ["dosage=\(field)"]
       _ = try OtherTool.run(
         "plink2",
-        ["--silent", "--threads", "1", "--vcf", vcf] + dosage + ["--update-sex", fixture.path("sex"), "--export"]
+        ["--silent", "--threads", "1", "--vcf", vcf] + dosage + [
+          "--update-sex", fixture.path("sex"), "--export",
+        ]
           + [format] + more + ["--out", fixture.path(name)])
     }
     try fixture.write(
@@ -200,7 +203,8 @@ struct BGENSourceTests {
         case "DS": text += isMissing ? ":." : ":\(p[0] + p[1])"
         case "HDS": text += isMissing ? ":." : ":\(p[0]),\(p[1])"
         case "GP":
-          text += isMissing ? ":." : ":\((1 - p[0]) * (1 - p[1])),\(p[0] + p[1] - 2 * p[0] * p[1]),\(p[0] * p[1])"
+          text +=
+            isMissing ? ":." : ":\((1 - p[0]) * (1 - p[1])),\(p[0] + p[1] - 2 * p[0] * p[1]),\(p[0] * p[1])"
         default: break
         }
       }
@@ -312,7 +316,9 @@ struct BGENSourceTests {
     let fixture = try GenotypeFixture()
     let good = BGENText.Record(
       rsName: "r1", position: 5,
-      samples: [.init(probabilities: [0, 255]), .init(probabilities: [10, 20]), .init(probabilities: [1, 2])])
+      samples: [
+        .init(probabilities: [0, 255]), .init(probabilities: [10, 20]), .init(probabilities: [1, 2]),
+      ])
     func file(_ records: [BGENText.Record]) -> BGENText {
       BGENText(names: ["a", "b", "c"], compression: .none, records: records)
     }
@@ -362,7 +368,7 @@ struct BGENSourceTests {
     for (offset, value, phrase) in [
       (0, UInt8(2), "another number of samples"), (4, 3, "another number of alleles"),
       (11, 2, "the flag is not 0 or 1"), (12, 0, "1 to 32 bits"), (12, 33, "1 to 32 bits"),
-      (12, 9, "do not have the length"), (12, 7, "do not have the length"), (9, 1, "do not have the length"),
+      (12, 9, "do not have the length"), (12, 6, "do not have the length"), (9, 1, "do not have the length"),
     ] {
       var block = good.block
       block[offset] = value
@@ -415,7 +421,8 @@ struct BGENSourceTests {
       [GenomicRegion(chromosome: "chr1", start: 1_010, end: 1_050)],
       [
         GenomicRegion(chromosome: "X", start: 1_020, end: 1_020),
-        GenomicRegion(chromosome: "1", start: 1_100), GenomicRegion(chromosome: "1", start: 1_090, end: 1_120),
+        GenomicRegion(chromosome: "1", start: 1_100),
+        GenomicRegion(chromosome: "1", start: 1_090, end: 1_120),
       ], [GenomicRegion(chromosome: "5")],
     ] {
       let selection = VariantSelection(regions: regions)

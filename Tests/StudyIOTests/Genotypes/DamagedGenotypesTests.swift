@@ -49,7 +49,8 @@ struct DamagedGenotypesTests {
       let file = BGENText(
         names: ["a", "b"], compression: compression,
         records: (0..<3).map {
-          .init(rsName: "r\($0)", position: $0, samples: Array(repeating: .init(probabilities: [9, 8]), count: 2))
+          .init(
+            rsName: "r\($0)", position: $0, samples: Array(repeating: .init(probabilities: [9, 8]), count: 2))
         })
       add("\(compression).bgen", file.bytes, isSealed: true, fixture: fixture)
     }

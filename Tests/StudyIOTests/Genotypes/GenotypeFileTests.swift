@@ -42,8 +42,10 @@ struct GenotypeFileTests {
       "the header is damaged")
     let bgen = try fixture.write(
       "b.bgen",
-      BGENText(names: ["a"], records: [.init(rsName: "r", position: 1, samples: [.init(probabilities: [0, 0])])])
-        .bytes)
+      BGENText(
+        names: ["a"], records: [.init(rsName: "r", position: 1, samples: [.init(probabilities: [0, 0])])]
+      )
+      .bytes)
     expect([bgen], .inconsistent, "not a VCF or BCF", field: .ds)
     expect([bgen], .inconsistent, "locations of its own", locations: matrix)
     expect([try fixture.write("z", "")], .malformed, "empty")
