@@ -19,7 +19,7 @@ struct SampleGather: Sendable {
 }
 
 /// The rows of a block under construction: decoded in file order, stored in the order of the analysis.
-struct DosageRows<Value> {
+struct DosageRows<Value: BitwiseCopyable> {
   private var storage: [Value]
   private var scratch: [Value]
   private(set) var count = 0
@@ -32,6 +32,8 @@ struct DosageRows<Value> {
     -> Bool
   {
     let offset = count * gather.count
+    // Records with several ALT alleles have more rows than were foreseen.
+    if offset + gather.count > storage.count { grow() }
     let isIdentity = gather.isIdentity
     let kept = try storage.withUnsafeMutableBufferPointer { (rows) throws(StudyError) -> Bool in
       // An empty buffer may have no address, but then nothing is written.
@@ -51,18 +53,28 @@ struct DosageRows<Value> {
     return kept
   }
 
+  private mutating func grow() {
+    let larger = storage.count + max(storage.count / 2, gather.count)
+    storage = Array(unsafeUninitializedCapacity: larger) { [storage] in
+      _ = $0.update(from: storage)
+      $1 = larger
+    }
+  }
+
   fileprivate func finished() -> [Value] {
     count * gather.count == storage.count ? storage : Array(storage[..<(count * gather.count)])
   }
 
   fileprivate init(
-    rows: Int, gather: SampleGather, fill: Value,
+    rows: Int, gather: SampleGather,
     reorder:
       @escaping (UnsafePointer<Value>, UnsafePointer<Int32>, Int64, UnsafeMutablePointer<Value>) ->
       Void
   ) {
-    storage = Array(repeating: fill, count: rows * gather.count)
-    scratch = gather.isIdentity ? [] : Array(repeating: fill, count: gather.columns)
+    // Every row is written before it is read: clearing would cost more than decoding hard calls does.
+    storage = Array(unsafeUninitializedCapacity: rows * gather.count) { $1 = rows * gather.count }
+    scratch =
+      gather.isIdentity ? [] : Array(unsafeUninitializedCapacity: gather.columns) { $1 = gather.columns }
     self.gather = gather
     self.reorder = reorder
   }
@@ -70,14 +82,14 @@ struct DosageRows<Value> {
 
 extension DosageRows<UInt8> {
   init(rows: Int, gather: SampleGather) {
-    self.init(rows: rows, gather: gather, fill: 0, reorder: gd_gather_codes)
+    self.init(rows: rows, gather: gather, reorder: gd_gather_codes)
   }
   func dosages() -> GenotypeBlock.Dosages { .hardCalls(finished()) }
 }
 
 extension DosageRows<Float> {
   init(rows: Int, gather: SampleGather) {
-    self.init(rows: rows, gather: gather, fill: 0, reorder: gd_gather_dosages)
+    self.init(rows: rows, gather: gather, reorder: gd_gather_dosages)
   }
   func dosages() -> GenotypeBlock.Dosages { .fractional(finished()) }
 }
