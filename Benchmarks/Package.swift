@@ -26,7 +26,10 @@ let package = Package(
       dependencies: [.product(name: "SwiftQTL", package: "SwiftQTL"), "CPeakLoops"],
       swiftSettings: strict),
     .target(name: "CPeakLoops"),
-    program("KernelBenchmarks", ["CPeakLoops", .product(name: "ScanKernels", package: "SwiftQTL")]),
+    .systemLibrary(name: "CLibdeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
+    program(
+      "KernelBenchmarks",
+      ["CPeakLoops", "CLibdeflate", .product(name: "ScanKernels", package: "SwiftQTL")]),
     program("ScanBenchmarks"),
     program("PeerRuns"),
     program("PermutationRuns"),

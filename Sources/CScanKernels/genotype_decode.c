@@ -93,7 +93,7 @@ static inline const uint8_t *subfield(const uint8_t *p, const uint8_t *end, int6
 }
 
 // One genotype call at *at; moves *at behind it.
-static int32_t call(const uint8_t **at, const uint8_t *end, uint8_t *out) {
+static int32_t call(const uint8_t **at, const uint8_t *end, gd_allele which, uint8_t *out) {
   const uint8_t *p = *at;
   int count = 0, sum = 0;
   bool missing = false, other = false;
@@ -105,10 +105,10 @@ static int32_t call(const uint8_t **at, const uint8_t *end, uint8_t *out) {
     } else if (is_digit(*p)) {
       int64_t allele = 0;
       for (; p < end && is_digit(*p); p++) {
-        if (allele < 2) allele = allele * 10 + (*p - '0');
+        if (allele < which.alleles) allele = allele * 10 + (*p - '0');
       }
-      other |= allele > 1;
-      sum += allele > 0;
+      other |= allele >= which.alleles;
+      sum += allele == which.counted;
     } else {
       return gd_not_a_call;
     }
@@ -123,44 +123,106 @@ static int32_t call(const uint8_t **at, const uint8_t *end, uint8_t *out) {
 }
 
 // The dosage of a cell without one: its call where it has one, else missing.
-static int32_t dosage_from_call(const uint8_t *cell, const uint8_t *end, float *out) {
+static int32_t dosage_from_call(const uint8_t *cell, const uint8_t *end, gd_allele which, float *out) {
   uint8_t code = missing_code;
-  int32_t status = call(&cell, end, &code);
+  int32_t status = call(&cell, end, which, &code);
   *out = code == missing_code ? NAN : (float)code;
   return status;
 }
 
-gd_result gd_vcf_dosages(const uint8_t *text, int64_t length, int64_t field, bool has_calls, int64_t columns, float *out) {
+static inline bool ends_value(const uint8_t *p, const uint8_t *end) {
+  return p == end || *p == ',' || *p == ':' || *p == '\t';
+}
+
+// A number of a list, NaN where it is missing; returns the byte behind it, NULL when there is neither.
+static const uint8_t *element(const uint8_t *p, const uint8_t *end, double *value) {
+  const uint8_t *behind = decimal(p, end, value);
+  if (behind && ends_value(behind, end)) return behind;
+  for (behind = p; !ends_value(behind, end); behind++) {}
+  *value = NAN;
+  return (behind - p == 1 && *p == '.') || is_nan_word(p, behind) ? behind : NULL;
+}
+
+// Expected copies of an allele from probabilities added one by one, in the order 00, 01, 11, 02, 12, 22, … or, haploid, 0, 1, 2, …
+typedef struct {
+  int64_t count, i, j;
+  double diploid, haploid, total;
+} expectation;
+
+static inline void add_probability(expectation *e, gd_allele which, double p) {
+  e->diploid += p * ((e->i == which.counted) + (e->j == which.counted));
+  if (e->count == which.counted) e->haploid = p;
+  e->total += p;
+  e->count++;
+  if (++e->i > e->j) {
+    e->i = 0;
+    e->j++;
+  }
+}
+
+static int32_t expected_copies(const expectation *e, gd_allele which, double *out) {
+  *out = NAN;
+  if (isnan(e->total)) return gd_ok;
+  const int64_t alleles = which.alleles;
+  if (e->count == alleles * (alleles + 1) / 2) *out = e->diploid;
+  else if (e->count == alleles) *out = 2 * e->haploid;
+  else return gd_value_count;
+  // Rounded to a few digits they add up to one nearly; Phred-scaled ones do not.
+  return fabs(e->total - 1) <= 0.1 ? gd_ok : gd_not_probabilities;
+}
+
+// What the list at *at says of the counted allele; moves *at behind it.
+static int32_t listed_dosage(const uint8_t **at, const uint8_t *end, gd_allele which, bool probabilities, double *out) {
+  expectation e = {0};
+  double value, wanted = NAN;
+  const uint8_t *p = *at;
+  for (int64_t count = 1;; count++, p++) {
+    p = element(p, end, &value);
+    if (!p) return gd_not_a_number;
+    if (probabilities) {
+      if (value < -tolerance) return gd_not_probabilities;
+      add_probability(&e, which, value);
+    } else if (count == which.counted) {
+      wanted = value;
+    }
+    if (p < end && *p == ',') continue;
+    *at = p;
+    if (probabilities) return expected_copies(&e, which, out);
+    *out = wanted;
+    return count == which.alleles - 1 || (count == 1 && isnan(value)) ? gd_ok : gd_value_count;
+  }
+}
+
+gd_result gd_vcf_dosages(const uint8_t *text, int64_t length, int64_t field, bool has_calls, gd_allele which,
+                         bool probabilities, int64_t columns, float *out) {
   const uint8_t *p = text, *const end = text + length;
+  const bool is_single = which.alleles == 2 && !probabilities;
   for (int64_t column = 0;; column++) {
     if (column == columns) return fault(gd_too_many_cells, column, text, p, p);
     // Most cells of imputed data are one digit.
-    if (field == 0 && end - p >= 2 && p[1] == '\t' && (uint8_t)(p[0] - '0') <= 2) {
+    if (field == 0 && is_single && end - p >= 2 && p[1] == '\t' && (uint8_t)(p[0] - '0') <= 2) {
       out[column] = (float)(p[0] - '0');
       p += 2;
       continue;
     }
     const uint8_t *cell = p;
     p = subfield(p, end, field);
-    bool missing = !p;
+    double value = NAN;
     if (p) {
-      double value;
-      const uint8_t *behind = decimal(p, end, &value);
+      const uint8_t *behind = is_single ? decimal(p, end, &value) : NULL;
       if (behind && (behind == end || *behind == '\t' || *behind == ':')) {
-        if (!dosage(value, &out[column]))
-          return fault(gd_out_of_range, column, text, cell, cell_end(cell, end, '\t'));
+        p = behind;
       } else {
-        behind = p;
-        while (behind < end && *behind != '\t' && *behind != ':') behind++;
-        missing = (behind - p == 1 && *p == '.') || is_nan_word(p, behind);
-        if (!missing) return fault(gd_not_a_number, column, text, cell, cell_end(cell, end, '\t'));
+        const int32_t status = listed_dosage(&p, end, which, probabilities, &value);
+        if (status != gd_ok) return fault(status, column, text, cell, cell_end(cell, end, '\t'));
       }
-      p = behind;
     }
-    if (missing) {
+    if (isnan(value)) {
       out[column] = NAN;
-      int32_t status = has_calls ? dosage_from_call(cell, end, &out[column]) : gd_ok;
+      int32_t status = has_calls ? dosage_from_call(cell, end, which, &out[column]) : gd_ok;
       if (status != gd_ok) return fault(status, column, text, cell, cell_end(cell, end, '\t'));
+    } else if (!dosage(value, &out[column])) {
+      return fault(gd_out_of_range, column, text, cell, cell_end(cell, end, '\t'));
     }
     if (!p || (p < end && *p == ':')) p = cell_end(cell, end, '\t');
     if (p == end) {
@@ -171,8 +233,9 @@ gd_result gd_vcf_dosages(const uint8_t *text, int64_t length, int64_t field, boo
   }
 }
 
-gd_result gd_vcf_calls(const uint8_t *text, int64_t length, int64_t field, int64_t columns, uint8_t *out) {
+gd_result gd_vcf_calls(const uint8_t *text, int64_t length, int64_t field, gd_allele which, int64_t columns, uint8_t *out) {
   const uint8_t *p = text, *const end = text + length;
+  const uint8_t digits = (uint8_t)(which.alleles < 10 ? which.alleles : 10);
   for (int64_t column = 0;; column++) {
     if (column == columns) return fault(gd_too_many_cells, column, text, p, p);
     const uint8_t *cell = p;
@@ -181,12 +244,12 @@ gd_result gd_vcf_calls(const uint8_t *text, int64_t length, int64_t field, int64
       out[column] = missing_code;
       p = cell_end(cell, end, '\t');
     } else {
-      if (end - p >= 3 && (p[1] == '|' || p[1] == '/') && (uint8_t)(p[0] - '0') <= 1 && (uint8_t)(p[2] - '0') <= 1 &&
+      if (end - p >= 3 && (p[1] == '|' || p[1] == '/') && (uint8_t)(p[0] - '0') < digits && (uint8_t)(p[2] - '0') < digits &&
           (end - p == 3 || !(is_digit(p[3]) || p[3] == '/' || p[3] == '|'))) {
-        out[column] = (uint8_t)(p[0] + p[2] - 2 * '0');
+        out[column] = (uint8_t)((p[0] - '0' == which.counted) + (p[2] - '0' == which.counted));
         p += 3;
       } else {
-        int32_t status = call(&p, end, &out[column]);
+        int32_t status = call(&p, end, which, &out[column]);
         if (status != gd_ok) return fault(status, column, text, cell, cell_end(cell, end, '\t'));
       }
       if (p < end && *p == ':') p = cell_end(p, end, '\t');
@@ -251,34 +314,52 @@ gd_result gd_matrix_row(const uint8_t *text, int64_t length, uint8_t separator, 
   }
 }
 
-int32_t gd_bcf_calls(const int32_t *alleles, int64_t ploidy, int64_t columns, uint8_t *out) {
+int32_t gd_bcf_calls(const int32_t *alleles, int64_t ploidy, gd_allele which, int64_t columns, uint8_t *out) {
   const int32_t vector_end = INT32_MIN + 1;  // BCF 2.2, §6.3.3: the value is (allele + 1) << 1 | phased, allele + 1 = 0 missing
   for (int64_t column = 0; column < columns; column++, alleles += ploidy) {
     int count = 0, sum = 0;
     bool missing = false;
     for (int64_t k = 0; k < ploidy && alleles[k] != vector_end; k++, count++) {
       int32_t allele = (alleles[k] >> 1) - 1;
-      if (allele > 1) return gd_other_allele;
+      if (allele >= which.alleles) return gd_other_allele;
       if (allele < 0) missing = true;
-      else sum += allele;
+      else sum += allele == which.counted;
     }
     out[column] = missing || count == 0 ? missing_code : (uint8_t)(count == 1 ? 2 * sum : sum);
   }
   return gd_ok;
 }
 
+gd_result gd_bcf_dosages(const float *values, int64_t width, gd_allele which, bool probabilities, int64_t columns, float *out) {
+  const uint32_t vector_end = 0x7F800002;  // BCF 2.2, §6.3.3: fewer values than the widest sample's
+  if (!probabilities && width != which.alleles - 1) return (gd_result){gd_value_count, 0, 0, 0};
+  for (int64_t column = 0; column < columns; column++, values += width) {
+    double value = NAN;
+    if (!probabilities) {
+      value = (double)values[which.counted - 1];
+    } else {
+      expectation e = {0};
+      int32_t status = gd_ok;
+      for (int64_t k = 0; k < width; k++) {
+        uint32_t bits;
+        memcpy(&bits, &values[k], sizeof bits);
+        if (bits == vector_end) break;
+        if ((double)values[k] < -tolerance) status = gd_not_probabilities;
+        add_probability(&e, which, (double)values[k]);
+      }
+      if (status == gd_ok && e.count > 0) status = expected_copies(&e, which, &value);
+      if (status != gd_ok) return (gd_result){status, column, 0, 0};
+    }
+    if (isnan(value)) out[column] = NAN;
+    else if (!dosage(value, &out[column])) return (gd_result){gd_out_of_range, column, 0, 0};
+  }
+  return (gd_result){0};
+}
+
 void gd_fill_from_calls(float *values, const uint8_t *calls, int64_t columns) {
   for (int64_t column = 0; column < columns; column++) {
     if (isnan(values[column]) && calls[column] != missing_code) values[column] = calls[column];
   }
-}
-
-int64_t gd_check_dosages(float *values, int64_t columns) {
-  for (int64_t column = 0; column < columns; column++) {
-    if (isnan(values[column])) values[column] = NAN;
-    else if (!dosage(values[column], &values[column])) return column;
-  }
-  return -1;
 }
 
 CLONES void gd_plink_codes(const uint8_t *restrict packed, int64_t samples, uint8_t *restrict out) {

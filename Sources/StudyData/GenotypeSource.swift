@@ -103,7 +103,8 @@ public struct GenotypeBlock: Sendable {
   }
 
   public var sampleCount: Int
-  /// Ordinal of each variant in its source, counted before any selection: rows are ordered by it.
+  /// Ordinal of each variant's record in its source, counted before any selection: rows are ordered by it. Several ALT
+  /// alleles of one record share it and follow each other.
   public var ordinals: [Int]
   public var variants: [Variant]
   public var dosages: Dosages

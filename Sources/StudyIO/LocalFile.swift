@@ -37,11 +37,15 @@ public enum LocalFile {
   ///
   /// - Throws: ``StudyError`` `environment` when it is no regular file or cannot be read.
   public static func contents(_ path: String) throws(StudyError) -> [UInt8] {
-    let size = try size(of: path)
+    try start(of: path, count: size(of: path))
+  }
+
+  /// The first `count` bytes, fewer where the file ends before.
+  static func start(of path: String, count: Int) throws(StudyError) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .unreadable(path, errno) }
     defer { close(descriptor) }
-    return try readBytes(descriptor, at: 0, count: size, path)
+    return try readBytes(descriptor, at: 0, count: count, path)
   }
 
   /// Size, and nanoseconds since 1970 when the file was last written.

@@ -6,6 +6,7 @@ extension DosageField: ExpressibleByArgument {
     switch argument.uppercased() {
     case "GT": self = .gt
     case "DS": self = .ds
+    case "GP": self = .gp
     default: return nil
     }
   }
@@ -20,7 +21,7 @@ struct GenotypeOptions: ParsableArguments {
   @Option(
     name: .long, parsing: .upToNextOption,
     help: ArgumentHelp(
-      "PLINK 1 or 2 prefix (.bed, .pgen), VCF/BCF, or text dosages; the kind is seen from the content. Several files (one per chromosome) are one source.",
+      "PLINK 1 or 2 prefix (.bed, .pgen), VCF/BCF, BGEN, text dosages or BIMBAM; the kind is seen from the content. Several files (one per chromosome) are one source.",
       valueName: "file"))
   var genotypes: [String] = []
 
@@ -29,7 +30,8 @@ struct GenotypeOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "VCF/BCF: what to read (default: DS where the header declares it).", valueName: "field"))
+      "VCF/BCF: what to read, GT, DS or GP (default: DS, else GT, else GP, as the header declares).",
+      valueName: "field"))
   var dosageField: DosageField?
 
   @Option(help: ArgumentHelp("Text dosages: positions of the variants (id, chr, pos).", valueName: "file"))

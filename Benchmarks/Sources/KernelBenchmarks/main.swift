@@ -1,6 +1,7 @@
 // What the inner loops reach on one core, by CPU time. Prints Markdown.
-// Usage: KernelBenchmarks [--repetitions 7] [--plink PREFIX] [--pgen FILE] [--vcf FILE]
+// Usage: KernelBenchmarks [--repetitions 7] [--plink PREFIX] [--pgen FILE] [--vcf FILE] | KernelBenchmarks --bgen FILE
 import BenchmarkSupport
+import Glibc
 import SwiftQTL
 
 let repetitions = option("--repetitions").flatMap(Int.init) ?? 7
@@ -84,6 +85,10 @@ func decoding(_ name: String, _ path: String, _ field: DosageField? = nil) throw
 }
 
 do {
+  if let path = option("--bgen") {
+    try inflation(path, repetitions: repetitions)
+    exit(0)
+  }
   print("OpenBLAS: \(Gemm.configuration); core \(Gemm.core)")
   let shape = products()
   let kernels = IntegerKernels(repetitions: repetitions, sgemm: Gemm.probe(shape, seconds: 1)())

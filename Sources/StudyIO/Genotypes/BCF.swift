@@ -200,14 +200,14 @@ private struct BCFChunk: GenotypeChunk {
     case .gt:
       var rows = DosageRows<UInt8>(rows: records.count, gather: context.gather)
       return try decode(&rows, readCalls) { $0.dosages() }
-    case .ds:
+    case .ds, .gp:
       var rows = DosageRows<Float>(rows: records.count, gather: context.gather)
       return try decode(&rows, readDosages) { $0.dosages() }
     }
   }
 
-  /// Fills a row; false where the record turns out to be multiallelic.
-  private typealias RowReader<Value> = (Int, inout BCFScratch, UnsafeMutablePointer<Value>)
+  /// Fills a row with the dosages of an allele; false where the genotypes do not fit the record's alleles.
+  private typealias RowReader<Value> = (Int, gd_allele, inout BCFScratch, UnsafeMutablePointer<Value>)
     throws(StudyError) -> Bool
 
   private func decode<Value>(
@@ -221,28 +221,33 @@ private struct BCFChunk: GenotypeChunk {
     var variants: [Variant] = []
     var drops: [Drop] = []
     for index in 0..<records.count {
-      let (variant, alleles) = try variant(index)
-      guard selector.admits(variant) else { continue }
-      var drop = VCFContext.drop(variant, alleles: alleles)
-      if drop == nil { drop = try qualityDrop(index, variant, &scratch) }
-      if let drop {
-        drops.append(drop)
-        continue
+      let (alternates, alleles) = try alternates(index)
+      for (number, variant) in alternates.enumerated() where selector.admits(variant) {
+        var drop = alleles < 2 ? VCFContext.noAlternate(variant) : nil
+        if drop == nil { drop = try qualityDrop(index, number, alleles, variant, &scratch) }
+        if let drop {
+          drops.append(drop)
+          continue
+        }
+        let allele = gd_allele(alleles: Int32(alleles), counted: Int32(number + 1))
+        let kept = try rows.append { (row) throws(StudyError) in
+          try readRow(index, allele, &scratch, row)
+        }
+        guard kept else {
+          drops.append(VCFContext.alleleMismatch(variant))
+          continue
+        }
+        ordinals.append(firstOrdinal + index)
+        variants.append(variant)
       }
-      let kept = try rows.append { (row) throws(StudyError) in try readRow(index, &scratch, row) }
-      guard kept else {
-        drops.append(VCFContext.multiallelic(variant))
-        continue
-      }
-      ordinals.append(firstOrdinal + index)
-      variants.append(variant)
     }
     return GenotypeBlock(
       sampleCount: context.gather.count, ordinals: ordinals, variants: variants, dosages: dosages(rows),
       drops: drops)
   }
 
-  private func variant(_ index: Int) throws(StudyError) -> (Variant, alleles: Int) {
+  /// A variant for each ALT, one where there is none, and the number of alleles.
+  private func alternates(_ index: Int) throws(StudyError) -> ([Variant], alleles: Int) {
     let record = records[index]
     guard bcf_unpack(record, BCF_UN_STR) == 0, Int(record.pointee.n_sample) == context.gather.columns,
       let contig = bcf_contig_name(file.header, record.pointee.rid), let id = record.pointee.d.id,
@@ -252,16 +257,16 @@ private struct BCFChunk: GenotypeChunk {
     }
     let alleles = (0..<Int(record.pointee.n_allele)).map { String(cString: record.pointee.d.allele[$0]!) }
     let alts = alleles.dropFirst().filter { $0 != "." }
-    let variant = Variant(
+    let variants = splitAlleles(
       fileID: String(cString: id), chromosome: String(cString: contig),
-      position: Int(record.pointee.pos) + 1, ref: alleles.first ?? ".",
-      alt: alts.isEmpty ? "." : alts.joined(separator: ","))
-    return (variant, 1 + alts.count)
+      position: Int(record.pointee.pos) + 1, ref: alleles.first ?? ".", alts: alts.isEmpty ? ["."] : alts)
+    return (variants, 1 + alts.count)
   }
 
-  private func qualityDrop(_ index: Int, _ variant: Variant, _ scratch: inout BCFScratch)
-    throws(StudyError) -> Drop?
-  {
+  /// - Parameter number: of the ALT, from 0.
+  private func qualityDrop(
+    _ index: Int, _ number: Int, _ alleles: Int, _ variant: Variant, _ scratch: inout BCFScratch
+  ) throws(StudyError) -> Drop? {
     guard let minimum = context.selector.selection.minimumInfo else { return nil }
     let count = bcf_get_info_values(
       file.header, records[index], minimum.field, &scratch.info, &scratch.infoCapacity, BCF_HT_REAL)
@@ -270,20 +275,21 @@ private struct BCFChunk: GenotypeChunk {
         index, "INFO \(minimum.field) is not a number in the header",
         "name a field of Type=Float with one number per record")
     }
-    let value = count == 1 ? scratch.info?.assumingMemoryBound(to: Float.self).pointee : nil
+    let own = count == 1 ? 0 : Int(count) == alleles - 1 ? number : nil
+    let value = own.flatMap { scratch.info?.assumingMemoryBound(to: Float.self)[$0] }
     return VCFContext.drop(variant, quality: value.map(Double.init), minimum: minimum)
   }
 
-  private func readCalls(_ index: Int, _ scratch: inout BCFScratch, _ row: UnsafeMutablePointer<UInt8>)
-    throws(StudyError) -> Bool
-  {
+  private func readCalls(
+    _ index: Int, _ allele: gd_allele, _ scratch: inout BCFScratch, _ row: UnsafeMutablePointer<UInt8>
+  ) throws(StudyError) -> Bool {
     let count = try values(index, &scratch, BCF_HT_INT)
-    return try calls(index, count, scratch, row)
+    return try calls(index, allele, count, scratch, row)
   }
 
   /// Codes from the alleles that `scratch` holds.
   private func calls(
-    _ index: Int, _ count: Int, _ scratch: BCFScratch, _ row: UnsafeMutablePointer<UInt8>
+    _ index: Int, _ allele: gd_allele, _ count: Int, _ scratch: BCFScratch, _ row: UnsafeMutablePointer<UInt8>
   ) throws(StudyError) -> Bool {
     let columns = context.gather.columns
     guard count == columns || count == 2 * columns else {
@@ -291,21 +297,32 @@ private struct BCFChunk: GenotypeChunk {
         index, "a call has more than two alleles", "only haploid and diploid calls can be analysed")
     }
     let alleles = scratch.values!.assumingMemoryBound(to: Int32.self)
-    return gd_bcf_calls(alleles, Int64(count / columns), Int64(columns), row) == Int32(gd_ok)
+    return gd_bcf_calls(alleles, Int64(count / columns), allele, Int64(columns), row) == Int32(gd_ok)
   }
 
   private func readDosages(
-    _ index: Int, _ scratch: inout BCFScratch, _ row: UnsafeMutablePointer<Float>
+    _ index: Int, _ allele: gd_allele, _ scratch: inout BCFScratch, _ row: UnsafeMutablePointer<Float>
   ) throws(StudyError) -> Bool {
     let columns = context.gather.columns
-    guard try values(index, &scratch, BCF_HT_REAL) == columns else {
-      throw malformed(index, "DS does not hold one number per sample", "give a VCF with one DS per sample")
+    let found = try values(index, &scratch, BCF_HT_REAL)
+    let read = scratch.values!.assumingMemoryBound(to: Float.self)
+    let width = found / columns
+    guard found % columns == 0 else {
+      throw malformed(index, "the record does not fit the header", "make the file again")
     }
-    row.update(from: scratch.values!.assumingMemoryBound(to: Float.self), count: columns)
-    let column = gd_check_dosages(row, Int64(columns))
-    guard column < 0 else {
+    let result = gd_bcf_dosages(read, Int64(width), allele, context.field == .gp, Int64(columns), row)
+    let name = context.field.rawValue
+    switch Int(result.status) {
+    case gd_ok: break
+    case gd_value_count: return false
+    case gd_not_probabilities:
       throw malformed(
-        index, "DS of sample column \(column + 1) is outside 0…2: \(row[Int(column)])",
+        index, "\(name) of sample column \(result.column + 1) is negative or does not add up to one",
+        "probabilities are from 0 to 1, not Phred-scaled: recode the field, or choose another --dosage-field")
+    default:
+      throw malformed(
+        index,
+        "\(name) of sample column \(result.column + 1) is outside 0…2: \(read[Int(result.column) * width])",
         "dosages count ALT alleles: recode the field, or choose another --dosage-field")
     }
     guard UnsafeBufferPointer(start: row, count: columns).contains(where: \.isNaN) else { return true }
@@ -314,7 +331,7 @@ private struct BCFChunk: GenotypeChunk {
     guard count > 0 else { return true }
     var codes = [UInt8](repeating: 0, count: columns)
     return try codes.withUnsafeMutableBufferPointer { (codes) throws(StudyError) -> Bool in
-      guard try calls(index, Int(count), scratch, codes.baseAddress!) else { return false }
+      guard try calls(index, allele, Int(count), scratch, codes.baseAddress!) else { return false }
       gd_fill_from_calls(row, codes.baseAddress!, Int64(columns))
       return true
     }

@@ -8,6 +8,9 @@ public import StudyData
 /// header), and a dosage of ALT per sample. Cells are separated by tabs, commas or blanks, as the header is.
 /// R's `write.table` form, whose header lacks the first cell, and its quotes are read too.
 ///
+/// BIMBAM's mean genotypes (GEMMA's `-g`) have no header: rows of an id, two alleles, the first of them counted, and dosages.
+/// A list beside the file, `FILE.samples` without `.gz`, names the samples.
+///
 /// - Missing: `NA`, `NaN`, `.` or an empty cell; without locations chromosome is empty and position 0, without alleles
 ///   they are `.`.
 /// - Units: positions are 1-based, a fraction is cut off; dosages outside [0, 2] by more than 0.001 are refused (as is -9), the rest is clamped.
@@ -17,6 +20,13 @@ public struct DosageMatrixSource: GenotypeSource {
   public let paths: [String]
   public var sampleIDs: [String] { layout.sampleIDs }
   public var variantCount: Int? { nil }
+  public var notes: [String] {
+    layout.samplesPath.map { list in
+      [
+        "\(path): BIMBAM mean genotypes: the first allele is taken as ALT, the counted one; samples from \(list)"
+      ]
+    } ?? []
+  }
   private let layout: MatrixLayout
   private let locations: VariantLocations?
 
@@ -29,9 +39,9 @@ public struct DosageMatrixSource: GenotypeSource {
   /// Matrices split by chromosome share one table.
   init(path: String, table: VariantLocations?) throws(StudyError) {
     self.path = path
-    paths = [path] + (table.map { [$0.path] } ?? [])
     layout = try MatrixLayout(reader: TextBlockReader(path: path))
     locations = table
+    paths = [path] + [layout.samplesPath, table?.path].compactMap(\.self)
   }
 
   public func chromosomes() throws(StudyError) -> Set<String>? {

@@ -8,7 +8,7 @@ public enum GenotypeFile {
   ///
   /// - Parameters:
   ///   - paths: each a PLINK prefix (or one of its three files; of a PLINK 1 and a PLINK 2 set of one prefix the
-  ///     former), a VCF or BCF, a text matrix, or `@file`, a list of such.
+  ///     former), a VCF or BCF, a BGEN, a text matrix, or `@file`, a list of such.
   ///     The kind is seen from the content.
   ///   - dosageField: for VCF and BCF; nil takes DS where it is declared, else GT.
   ///   - locations: for text matrices, a file of id, chromosome and position.
@@ -87,6 +87,10 @@ public enum GenotypeFile {
     case .vcf, .bcf:
       try refuse(locations, path)
       return try VCFSource(path: path, dosageField: dosageField)
+    case .bgen:
+      try refuse(dosageField, path)
+      try refuse(locations, path)
+      return try BGENSource(path: path)
     case .matrix:
       try refuse(dosageField, path)
       if let locations, table == nil { table = try VariantLocations(path: locations) }
@@ -129,6 +133,7 @@ public enum GenotypeFile {
     case pgen
     case vcf
     case bcf
+    case bgen
     case matrix
   }
 
@@ -138,6 +143,8 @@ public enum GenotypeFile {
     guard size > 0 else {
       throw StudyError(.malformed, file: path, "the file is empty", remedy: "check how it was made")
     }
+    // Before anything that decompresses: a BGEN may start with any two bytes, those of gzip, too.
+    if BGENFile.isBGEN(try LocalFile.start(of: path, count: 20)) { return .bgen }
     let start = try firstBytes(path)
     if start.starts(with: [0x6C, 0x1B]) {
       // PLINK 2 takes a bed file by the name .pgen, too.
@@ -146,9 +153,6 @@ public enum GenotypeFile {
     if start.starts(with: "BCF".utf8) { return .bcf }
     let text = start.starts(with: [0xEF, 0xBB, 0xBF]) ? start.dropFirst(3) : start[...]
     if text.starts(with: "##".utf8) || text.starts(with: "#CHROM\t".utf8) { return .vcf }
-    if start.count >= 20, start[16..<20].elementsEqual("bgen".utf8) {
-      throw unsupported(path, "a BGEN file")
-    }
     for name in [".vcf", ".vcf.gz", ".vcf.bgz", ".bcf"] where path.hasSuffix(name) {
       throw StudyError(
         .malformed, file: path, "not a VCF or BCF, though its name says so",
@@ -158,6 +162,11 @@ public enum GenotypeFile {
       throw StudyError(
         .malformed, file: path, "not a PLINK 2 pgen file: it does not start with the bytes 6c 1b",
         remedy: "make it with plink2 --make-pgen")
+    }
+    if path.hasSuffix(".bgen") {
+      throw StudyError(
+        .malformed, file: path, "not a BGEN file, though its name says so",
+        remedy: "check how the file was made")
     }
     if path.hasSuffix(".bed") {
       throw StudyError(

@@ -10,6 +10,8 @@ struct MatrixLayout: Sendable {
   private(set) var annotation: [Annotation] = []
   /// Lines before the first row.
   private(set) var headerLines = 1
+  /// BIMBAM: the file that names the samples.
+  private(set) var samplesPath: String?
 
   enum Annotation: Sendable {
     case chromosome
@@ -48,12 +50,59 @@ struct MatrixLayout: Sendable {
       if isFirst { headerLines = block.firstLine }
       if !row.isEmpty { lines.append(row) }
     }
+    if let row = lines.first, Self.isMeanGenotypes(row) {
+      try readSamples(of: reader.path, count: row.count - 3)
+      return
+    }
     guard lines.count == 2 else {
       throw StudyError(
         .malformed, file: reader.path, "the matrix has no rows",
         remedy: "give a header of sample ids and a row per variant")
     }
     try readHeader(lines[0], firstRow: lines[1], path: reader.path)
+  }
+
+  /// Whether a first line is a row of BIMBAM's mean genotypes, which have no header: an id, two alleles and dosages.
+  private static func isMeanGenotypes(_ row: [String]) -> Bool {
+    guard row.count > 3 else { return false }
+    let areAlleles = row[1...2].allSatisfy {
+      !$0.isEmpty && $0.utf8.allSatisfy("ACGTNacgtn-+*".utf8.contains)
+    }
+    let values = row[3...].filter { $0 != "NA" }.map { Double($0) }
+    return areAlleles && !values.isEmpty && values.allSatisfy { $0.map { (0...2).contains($0) } ?? false }
+  }
+
+  /// BIMBAM names no samples: a list beside the file does.
+  private mutating func readSamples(of path: String, count: Int) throws(StudyError) {
+    annotation = [.alt, .ref]
+    headerLines = 0
+    let unzipped = path.hasSuffix(".gz") ? String(path.dropLast(3)) : path
+    let list = unzipped + ".samples"
+    guard LocalFile.exists(list) else {
+      throw StudyError(
+        .inconsistent, file: path,
+        "BIMBAM mean genotypes (id, two alleles, \(count) dosages) without a list of their samples",
+        remedy: "write the ids of the samples, one per line, in the order of the columns, to \(list)")
+    }
+    samplesPath = list
+    let reader = try TextBlockReader(path: list)
+    while let block = try reader.nextBlock(lines: 8192) {
+      block.bytes.withUnsafeBufferPointer { text in
+        for index in 0..<block.count {
+          let id = Self.unquoted(block.line(index, in: text)).string
+          if !id.isEmpty { sampleIDs.append(id) }
+        }
+      }
+    }
+    guard sampleIDs.count == count else {
+      throw StudyError(
+        .inconsistent, file: list, "it names \(sampleIDs.count) samples; the rows of \(path) have \(count)",
+        remedy: "give one id per line, in the order of the columns")
+    }
+    if let duplicate = firstDuplicate(sampleIDs) {
+      throw StudyError(
+        .malformed, file: list, "sample \(duplicate) occurs twice", remedy: "make the sample ids unique")
+    }
   }
 
   private mutating func readHeader(_ header: [String], firstRow: [String], path: String)
@@ -109,7 +158,7 @@ struct MatrixLayout: Sendable {
     guard line.contains(where: { $0 < 32 && $0 != 9 }) else { return }
     throw StudyError(
       .malformed, file: path, line: 1, "not a text file, and no genotype format that is known",
-      remedy: "give PLINK bed/bim/fam, VCF, BCF or a text matrix of dosages")
+      remedy: "give PLINK bed/bim/fam, VCF, BCF, BGEN or a text matrix of dosages")
   }
 }
 

@@ -33,6 +33,8 @@ struct DosageRows<Value: BitwiseCopyable> {
     -> Bool
   {
     let offset = count * gather.count
+    // Records with several ALT alleles have more rows than were foreseen.
+    if offset + gather.count > storage.count { grow() }
     let isIdentity = gather.isIdentity
     let kept = try storage.withUnsafeMutableBufferPointer { (rows) throws(StudyError) -> Bool in
       // An empty buffer may have no address, but then nothing is written.
@@ -50,6 +52,14 @@ struct DosageRows<Value: BitwiseCopyable> {
     }
     if kept { count += 1 }
     return kept
+  }
+
+  private mutating func grow() {
+    let larger = storage.count + max(storage.count / 2, gather.count)
+    storage = Array(unsafeUninitializedCapacity: larger) { [storage] in
+      _ = $0.update(from: storage)
+      $1 = larger
+    }
   }
 
   fileprivate func finished() -> [Value] {

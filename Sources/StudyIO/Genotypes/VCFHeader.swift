@@ -108,17 +108,20 @@ public enum DosageField: String, Sendable, CaseIterable {
   case gt = "GT"
   /// Expected ALT dosage of imputed genotypes.
   case ds = "DS"
+  /// Genotype probabilities, from which the expected dosage is taken.
+  case gp = "GP"
 
-  /// The field to read: the one asked for, else DS where the header declares it, else GT.
+  /// The field to read: the one asked for, else the first of DS, GT and GP that the header declares.
   init(asked: DosageField?, declared: Set<String>, path: String) throws(StudyError) {
-    let choice = asked ?? (declared.contains("DS") ? .ds : .gt)
+    let choice = asked ?? [.ds, .gt, .gp].first { declared.contains($0.rawValue) } ?? .gt
     guard declared.contains(choice.rawValue) else {
       let found = declared.isEmpty ? "none" : declared.sorted().prefix(10).joined(separator: ", ")
-      let wanted = asked.map(\.rawValue) ?? "DS or GT"
+      let wanted = asked.map(\.rawValue) ?? "DS, GT or GP"
       throw StudyError(
         .inconsistent, file: path, "the header declares no FORMAT field \(wanted) (it declares \(found))",
         remedy: asked == nil
-          ? "give a VCF with GT or DS" : "choose another --dosage-field, or give a VCF that has \(wanted)")
+          ? "give a VCF with GT, DS or GP" : "choose another --dosage-field, or give a VCF that has \(wanted)"
+      )
     }
     self = choice
   }

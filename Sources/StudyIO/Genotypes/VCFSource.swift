@@ -4,12 +4,12 @@ public import StudyData
 
 /// A VCF, plain or compressed, or a BCF.
 ///
-/// Hard calls from GT, or fractional dosages from DS. A record with several ALT alleles, or none, is dropped with a
-/// reason. With regions and an index (`.csi`, `.tbi`) only those parts are read; ordinals then count the records read.
+/// Hard calls from GT, or fractional dosages from DS or GP. A record with several ALT alleles is a variant for each, named
+/// `id_ALT`, its dosage the copies of that ALT; one without any is dropped with a reason. With regions and an index (`.csi`, `.tbi`) only those parts are read; ordinals then count the records read.
 /// An index older than the file is not used, and a note says so.
 ///
 /// - Missing: `.`, an omitted trailing field, or a call that misses any of its alleles. A haploid call (chromosome X)
-///   counts its allele twice, as PLINK does. A missing DS takes the record's GT: PLINK 2 writes no DS where it equals it.
+///   counts its allele twice, as PLINK does. A missing DS or GP takes the record's GT: PLINK 2 writes no DS where it equals it.
 /// - Units: dosages outside [0, 2] by more than 0.001 are refused, the rest is clamped.
 /// - Complexity: a stream holds one block of records; a chunk its own bytes.
 /// - Source: VCF 4.3 and BCF 2.2 specifications (samtools/hts-specs).
@@ -98,15 +98,13 @@ struct VCFContext: Sendable {
   let gather: SampleGather
   let selector: RecordSelector
 
-  /// Why a selected record cannot be analysed, if so.
-  static func drop(_ variant: Variant, alleles: Int) -> Drop? {
-    if alleles < 2 { return Drop(.variant, id: variant.id, reason: "no alternate allele") }
-    if alleles > 2 { return multiallelic(variant) }
-    return nil
+  static func noAlternate(_ variant: Variant) -> Drop {
+    Drop(.variant, id: variant.id, reason: "no alternate allele")
   }
 
-  static func multiallelic(_ variant: Variant) -> Drop {
-    Drop(.variant, id: variant.id, reason: "multiallelic", detail: "ALT \(variant.alt)")
+  /// A call of an allele that the record does not name, or a number of values that does not fit its alleles.
+  static func alleleMismatch(_ variant: Variant) -> Drop {
+    Drop(.variant, id: variant.id, reason: "genotypes do not fit the alleles", detail: "ALT \(variant.alt)")
   }
 
   /// Applies the minimum to the value of the INFO field, nil where the record has none.

@@ -37,23 +37,26 @@ struct VCFChunk: GenotypeChunk {
     switch context.field {
     case .gt:
       var rows = DosageRows<UInt8>(rows: block.count, gather: context.gather)
-      return try decode(&rows) { cells, field, _, row in
-        gd_vcf_calls(cells.baseAddress, Int64(cells.count), Int64(field), columns, row)
+      return try decode(&rows) { cells, field, _, allele, row in
+        gd_vcf_calls(cells.baseAddress, Int64(cells.count), Int64(field), allele, columns, row)
       } dosages: {
         $0.dosages()
       }
-    case .ds:
+    case .ds, .gp:
       var rows = DosageRows<Float>(rows: block.count, gather: context.gather)
-      return try decode(&rows) { cells, field, hasCalls, row in
-        gd_vcf_dosages(cells.baseAddress, Int64(cells.count), Int64(field), hasCalls, columns, row)
+      let probabilities = context.field == .gp
+      return try decode(&rows) { cells, field, hasCalls, allele, row in
+        gd_vcf_dosages(
+          cells.baseAddress, Int64(cells.count), Int64(field), hasCalls, allele, probabilities, columns, row)
       } dosages: {
         $0.dosages()
       }
     }
   }
 
-  /// Decodes the sample columns given the field's number and whether GT comes first.
-  private typealias RowDecoder<Value> = (FieldBytes, Int, Bool, UnsafeMutablePointer<Value>) -> gd_result
+  /// Decodes the sample columns given the field's number, whether GT comes first, and the allele that counts.
+  private typealias RowDecoder<Value> = (FieldBytes, Int, Bool, gd_allele, UnsafeMutablePointer<Value>)
+    -> gd_result
 
   private func decode<Value>(
     _ rows: inout DosageRows<Value>, row decodeRow: RowDecoder<Value>,
@@ -68,25 +71,29 @@ struct VCFChunk: GenotypeChunk {
         let line = block.line(index, in: text)
         if line.isEmpty { continue }
         let record = try VCFRecord(line) { malformed(index, line, $0, $1) }
-        guard selector.admits(record.variant) else { continue }
-        if let drop = try dropBeforeGenotypes(record, index) {
-          drops.append(drop)
-          continue
+        for (number, variant) in record.variants.enumerated() where selector.admits(variant) {
+          if let drop = try dropBeforeGenotypes(record, number, index) {
+            drops.append(drop)
+            continue
+          }
+          let field = try fieldNumber(record, index)
+          let allele = gd_allele(alleles: Int32(record.alleleCount), counted: Int32(number + 1))
+          let kept = try rows.append { (row) throws(StudyError) -> Bool in
+            let cells = record.cells
+            let result = decodeRow(cells, field, record.hasCalls, allele, row)
+            switch Int(result.status) {
+            case gd_ok: return true
+            case gd_other_allele, gd_value_count: return false
+            default: throw refusal(result, cells, index, line)
+            }
+          }
+          guard kept else {
+            drops.append(VCFContext.alleleMismatch(variant))
+            continue
+          }
+          ordinals.append(firstOrdinal + index)
+          variants.append(variant)
         }
-        let field = try fieldNumber(record, index)
-        let kept = try rows.append { (row) throws(StudyError) -> Bool in
-          let cells = record.cells
-          let result = decodeRow(cells, field, record.hasCalls, row)
-          if result.status == Int32(gd_ok) { return true }
-          if result.status == Int32(gd_other_allele) { return false }
-          throw refusal(result, cells, index, line)
-        }
-        guard kept else {
-          drops.append(VCFContext.multiallelic(record.variant))
-          continue
-        }
-        ordinals.append(firstOrdinal + index)
-        variants.append(record.variant)
       }
     }
     return GenotypeBlock(
@@ -94,18 +101,24 @@ struct VCFChunk: GenotypeChunk {
       drops: drops)
   }
 
-  private func dropBeforeGenotypes(_ record: VCFRecord, _ index: Int) throws(StudyError) -> Drop? {
-    if let drop = VCFContext.drop(record.variant, alleles: record.alleleCount) { return drop }
+  /// - Parameter number: of the ALT, from 0.
+  private func dropBeforeGenotypes(_ record: VCFRecord, _ number: Int, _ index: Int) throws(StudyError)
+    -> Drop?
+  {
+    let variant = record.variants[number]
+    if record.alleleCount < 2 { return VCFContext.noAlternate(variant) }
     guard let minimum = context.selector.selection.minimumInfo else { return nil }
     guard let text = record.info(minimum.field) else {
-      return VCFContext.drop(record.variant, quality: nil, minimum: minimum)
+      return VCFContext.drop(variant, quality: nil, minimum: minimum)
     }
-    guard let quality = CellValue.number(text) else {
+    let values = text.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+    let isForEach = values.count > 1 && values.count == record.alleleCount - 1
+    guard let quality = CellValue.number(isForEach ? FieldBytes(rebasing: values[number]) : text) else {
       throw malformed(
         index, record.line, "INFO \(minimum.field) is \(text.quoted), not one number",
-        "name a field with one number per record")
+        "name a field with one number per record or per ALT")
     }
-    return VCFContext.drop(record.variant, quality: quality, minimum: minimum)
+    return VCFContext.drop(variant, quality: quality, minimum: minimum)
   }
 
   private func fieldNumber(_ record: VCFRecord, _ index: Int) throws(StudyError) -> Int {
@@ -137,6 +150,10 @@ struct VCFChunk: GenotypeChunk {
       return malformed(
         index, line, "\(name) of \(sample) is outside 0…2: \(cell.quoted)",
         "dosages count ALT alleles: recode the field, or choose another --dosage-field")
+    case gd_not_probabilities:
+      return malformed(
+        index, line, "\(name) of \(sample) is negative or does not add up to one: \(cell.quoted)",
+        "probabilities are from 0 to 1, not Phred-scaled: recode the field, or choose another --dosage-field")
     case gd_ploidy:
       return malformed(
         index, line, "the call of \(sample) has more than two alleles: \(cell.quoted)",
@@ -166,7 +183,8 @@ struct VCFChunk: GenotypeChunk {
 /// A record's fixed columns, parsed, and the bytes of the rest.
 private struct VCFRecord {
   let line: FieldBytes
-  let variant: Variant
+  /// One for each ALT; one, too, where there is none.
+  let variants: [Variant]
   /// REF and the ALTs.
   let alleleCount: Int
   let infoText: FieldBytes
@@ -201,10 +219,11 @@ private struct VCFRecord {
     if [field(0), field(2), field(3), alt].contains(where: \.isEmpty) {
       throw malformed("CHROM, ID, REF or ALT is empty", "repair the record (. stands for none)")
     }
-    variant = Variant(
+    let alts = alt.string.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    variants = splitAlleles(
       fileID: field(2).string, chromosome: field(0).string, position: position, ref: field(3).string,
-      alt: alt.string)
-    alleleCount = alt.spells(".") ? 1 : 2 + alt.count { $0 == UInt8(ascii: ",") }
+      alts: alts)
+    alleleCount = alt.spells(".") ? 1 : 1 + alts.count
     infoText = field(7)
     format = field(8)
     cells = FieldBytes(rebasing: line[starts[9]...])

@@ -60,6 +60,15 @@ struct DamagedGenotypesTests {
       let bytes = try GenotypeFixture.decompressed(GenotypeFixture.oracle(name + ".bcf"))
       add("plain-\(name).bcf", bytes, fixture: fixture)
     }
+    for compression in BGENText.Compression.allCases {
+      let file = BGENText(
+        names: ["a", "b"], compression: compression,
+        records: (0..<3).map {
+          .init(
+            rsName: "r\($0)", position: $0, samples: Array(repeating: .init(probabilities: [9, 8]), count: 2))
+        })
+      add("\(compression).bgen", file.bytes, isSealed: true, fixture: fixture)
+    }
     let text = vcfText(
       samples: ["a", "b", "c"], format: "GT:DS",
       records: [("G", ["0/1:0.9", "1|1:2", "./.:."]), ("T,C", ["0/2:0.25", "1:1.5", "0/0"])])

@@ -1,6 +1,7 @@
 import Foundation
 import StudyData
 import StudyIO
+import TestSupport
 import Testing
 
 struct DosageMatrixTests {
@@ -35,6 +36,77 @@ struct DosageMatrixTests {
       let path = try fixture.writeCompressed("SNP.txt.gz", plain, plainGzip: gzip)
       #expect(try GenotypeReading(DosageMatrixSource(path: path)) == reading)
     }
+  }
+
+  @Test func bimbamMeanGenotypes() throws {
+    let text = "rs1, A, T, 0.02, 2,NA\nrs2,G,C,1,0.5,0\n"
+    try fixture.write("geno.txt.samples", "s1\n\"s2\"\r\n\ns3\n")
+    for path in [
+      try fixture.write("geno.txt", text), try fixture.write("geno.txt", text.replacing(",", with: " ")),
+      try fixture.writeCompressed("geno.txt.gz", text),
+    ] {
+      let source = try GenotypeFile.open([path], locations: fixture.write("places", "rs2 7 99\nrs1 7 5\n"))
+      #expect(source.sampleIDs == ["s1", "s2", "s3"])
+      #expect(source.paths == [path, fixture.path("geno.txt.samples"), fixture.path("places")])
+      #expect(source.notes.count == 1 && source.notes[0].contains("the first allele is taken as ALT"))
+      let reading = try GenotypeReading(source)
+      #expect(
+        reading.rows.map(\.variant) == [
+          Variant(id: "rs1", chromosome: "7", position: 5, ref: "T", alt: "A"),
+          Variant(id: "rs2", chromosome: "7", position: 99, ref: "C", alt: "G"),
+        ])
+      #expect(reading.dosages == [[0.02, 2, -1], [1, 0.5, 0]])
+    }
+    // One row is enough; names of samples that look like it are a header.
+    try fixture.write("one.txt.samples", "a\n")
+    #expect(
+      try GenotypeReading(DosageMatrixSource(path: fixture.write("one.txt", "r A C 1"))).dosages == [[1]])
+    #expect(
+      try DosageMatrixSource(path: fixture.write("m.txt", "id A C 7\nr 1 1 2\n")).sampleIDs == [
+        "A", "C", "7",
+      ])
+    func cause(_ list: String?) throws -> String {
+      let path = try fixture.write("other.txt", text)
+      if let list { try fixture.write("other.txt.samples", list) }
+      return try #require(genotypeError([path])).cause
+    }
+    #expect(try cause(nil).contains("3 dosages) without a list of their samples"))
+    #expect(try cause("s1\ns2\n").contains("names 2 samples; the rows of"))
+    #expect(try cause("s1\ns2\ns1\n").contains("sample s1 occurs twice"))
+    let short = try fixture.write("geno.txt", text + "rs3,A\n")
+    #expect(try #require(genotypeError([short])).line == 3)
+  }
+
+  /// GEMMA's mice, which it gives as PLINK files, too.
+  @Test(.disabled(if: SharedFolder.isAbsent, "the shared data are absent"))
+  func bimbamOfTheMice() throws {
+    func unzipped(_ name: String) throws -> [UInt8] {
+      [UInt8](try SharedFolder.unzipped("data/gemma_mouse_hs1940/mouse_hs1940.\(name).gz"))
+    }
+    for part in ["bed", "bim", "fam"] { try fixture.write("mice.\(part)", unzipped(part)) }
+    let plink = try PlinkSource(prefix: fixture.path("mice"))
+    let geno = try fixture.write("geno.txt", unzipped("geno.txt"))
+    try fixture.write("geno.txt.samples", plink.sampleIDs.joined(separator: "\n"))
+    let (means, calls) = (
+      try GenotypeReading(GenotypeFile.open([geno])), try GenotypeReading(plink)
+    )
+    let byID = Dictionary(uniqueKeysWithValues: calls.rows.map { ($0.variant.id, $0) })
+    var compared = 0
+    var variants = 0
+    for row in means.rows {
+      guard let call = byID[row.variant.id] else { continue }
+      variants += 1
+      let isSame = row.variant.alt == call.variant.alt
+      #expect(isSame || row.variant.alt == call.variant.ref)
+      for (mean, copies) in zip(row.dosages, call.dosages) where copies >= 0 && mean >= 0 {
+        compared += 1
+        if mean != (isSame ? copies : 2 - copies) {
+          Issue.record("\(row.variant.id): \(mean), \(copies)")
+          return
+        }
+      }
+    }
+    #expect(variants > 10_000 && compared > 19_000_000)
   }
 
   @Test func annotationColumns() throws {

@@ -41,7 +41,16 @@ struct GenotypeFileTests {
     expect([GenotypeFixture.oracle("calls.pgen")], .inconsistent, "locations of its own", locations: matrix)
     expect([fixture.path("x")], .malformed, "not a PLINK bed file")
     expect(
-      [try fixture.write("y", [UInt8](repeating: 1, count: 16) + Array("bgen".utf8))], .malformed, "BGEN")
+      [try fixture.write("y", [UInt8](repeating: 1, count: 16) + Array("bgen".utf8))], .malformed,
+      "the header is damaged")
+    let bgen = try fixture.write(
+      "b.bgen",
+      BGENText(
+        names: ["a"], records: [.init(rsName: "r", position: 1, samples: [.init(probabilities: [0, 0])])]
+      )
+      .bytes)
+    expect([bgen], .inconsistent, "not a VCF or BCF", field: .ds)
+    expect([bgen], .inconsistent, "locations of its own", locations: matrix)
     expect([try fixture.write("z", "")], .malformed, "empty")
     expect([matrix, matrix], .inconsistent, "given twice")
     expect([matrix], .inconsistent, "not a VCF or BCF", field: .ds)

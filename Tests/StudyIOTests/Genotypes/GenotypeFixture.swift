@@ -39,6 +39,22 @@ final class GenotypeFixture: Sendable {
     return path(name)
   }
 
+  /// A VCF as BCF, by htslib.
+  @discardableResult
+  func writeBCF(_ name: String, from vcf: String) throws -> String {
+    let (input, output) = (try #require(hts_open(vcf, "r")), try #require(hts_open(path(name), "wb")))
+    let (header, record) = (try #require(bcf_hdr_read(input)), try #require(bcf_init()))
+    defer {
+      bcf_destroy(record)
+      bcf_hdr_destroy(header)
+      hts_close(input)
+    }
+    #expect(bcf_hdr_write(output, header) == 0)
+    while bcf_read(input, header, record) == 0 { #expect(bcf_write(output, header, record) == 0) }
+    #expect(hts_close(output) == 0)
+    return path(name)
+  }
+
   /// `codes[variant][sample]`: copies of A1, 3 for missing.
   @discardableResult
   func writePlink(_ name: String, codes: [[UInt8]], chromosomes: [String]? = nil) throws -> String {

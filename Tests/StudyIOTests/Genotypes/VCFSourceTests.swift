@@ -91,11 +91,116 @@ struct VCFSourceTests {
       ],
       declared: ["GT"])
     let reading = try GenotypeReading(VCFSource(path: fixture.write("a.vcf", text)))
-    #expect(reading.ids == ["rs0", "rs4"])
-    #expect(reading.rows.map(\.ordinal) == [0, 4])
-    #expect(reading.dosages == [[1, 2], [0, 1]])
-    #expect(reading.drops.map(\.id) == ["rs1", "rs2", "rs3"])
-    #expect(reading.drops.map(\.reason) == ["multiallelic", "no alternate allele", "multiallelic"])
+    #expect(reading.ids == ["rs0", "rs1_G", "rs1_T", "rs4"])
+    #expect(reading.rows.map(\.ordinal) == [0, 1, 1, 4])
+    #expect(reading.dosages == [[1, 2], [1, 1], [0, 1], [0, 1]])
+    #expect(reading.drops.map(\.id) == ["rs2", "rs3"])
+    #expect(reading.drops.map(\.reason) == ["no alternate allele", "genotypes do not fit the alleles"])
+  }
+
+  /// Text and BCF, against copies counted from the alleles that were drawn.
+  @Test func eachAlternateAlleleIsAVariant() throws {
+    let fixture = try GenotypeFixture()
+    var random = GenotypeRandom(seed: 31)
+    let (samples, alts) = (
+      (0..<29).map { "s\($0)" }, ["C", "G", "TT", "GA", "GT", "GC", "GG", "AC", "AT", "AG"]
+    )
+    var records: [(alt: String, cells: [String])] = []
+    var calls: [[Float]] = []
+    var dosages: [[Float]] = []
+    var probable: [[Float]] = []
+    for count in [1, 2, 3, 10] {
+      var cells: [String] = []
+      var rows = Array(repeating: (call: [Float](), dosage: [Float](), probable: [Float]()), count: count)
+      for _ in samples {
+        let ploidy = Int.random(in: 1...2, using: &random)
+        let alleles = (0..<ploidy).map { _ in Int.random(in: 0...count, using: &random) }
+        let isMissing = Int.random(in: 0..<9, using: &random) == 0
+        let hasValues = Int.random(in: 0..<9, using: &random) != 0
+        let genotypes = ploidy == 1 ? count + 1 : (count + 1) * (count + 2) / 2
+        var hundredths = [Int](repeating: 0, count: genotypes)
+        for _ in 0..<100 { hundredths[Int.random(in: 0..<genotypes, using: &random)] += 1 }
+        let shares = (0..<count).map { _ in Int.random(in: 0...200, using: &random) }
+        var cell = alleles.map { isMissing ? "." : "\($0)" }.joined(separator: "/")
+        if hasValues {
+          cell += ":" + shares.map { "\(Double($0) / 100)" }.joined(separator: ",")
+          cell += ":" + hundredths.map { "\(Double($0) / 100)" }.joined(separator: ",")
+        } else {
+          cell += [":.:.", ""].randomElement(using: &random)!
+        }
+        cells.append(cell)
+        for alt in 1...count {
+          let copies = alleles.count { $0 == alt } * (3 - ploidy)
+          let call: Float = isMissing ? -1 : Float(copies)
+          var expected = 0
+          var index = 0
+          for b in 0...count {
+            for a in ploidy == 1 ? b...b : 0...b {
+              expected += hundredths[index] * ((a == alt ? 1 : 0) + (b == alt ? 1 : 0))
+              index += 1
+            }
+          }
+          rows[alt - 1].call.append(call)
+          rows[alt - 1].dosage.append(hasValues ? Float(Double(shares[alt - 1]) / 100) : call)
+          rows[alt - 1].probable.append(hasValues ? Float(Double(expected) / 100) : call)
+        }
+      }
+      records.append((alts[..<count].joined(separator: ","), cells))
+      calls += rows.map(\.call)
+      dosages += rows.map(\.dosage)
+      probable += rows.map(\.probable)
+    }
+    let text = vcfText(samples: samples, format: "GT:DS:GP", records: records, declared: ["GT", "DS", "GP"])
+      .replacingOccurrences(of: "ID=DS,Number=1", with: "ID=DS,Number=A")
+      .replacingOccurrences(of: "ID=GP,Number=1", with: "ID=GP,Number=G")
+    let path = try fixture.write("a.vcf", text)
+    for path in [path, try fixture.writeBCF("a.bcf", from: path)] {
+      #expect(try GenotypeReading(VCFSource(path: path, dosageField: .gt), blockSize: 2).dosages == calls)
+      #expect(try GenotypeReading(VCFSource(path: path, dosageField: .ds)).dosages == dosages)
+      let reading = try GenotypeReading(VCFSource(path: path, dosageField: .gp))
+      #expect(reading.rows.map(\.variant.alt) == ["C", "C", "G", "C", "G", "TT"] + alts)
+      #expect(reading.ids.prefix(4) == ["rs0", "rs1_C", "rs1_G", "rs2_C"])
+      #expect(reading.rows.map(\.ordinal).prefix(7) == [0, 1, 1, 2, 2, 2, 3])
+      // Sums of up to 66 numbers of two digits, in fp64 (text) or fp32 (BCF).
+      for (row, expected) in zip(reading.dosages, probable) {
+        for (value, want) in zip(row, expected) { #expect(abs(value - want) <= 66 * 0x1p-23) }
+      }
+      let some = try GenotypeReading(VCFSource(path: path), selection: .init(ids: ["rs2_G"]))
+      #expect(some.ids == ["rs2_G"] && some.dosages == [dosages[4]])
+    }
+  }
+
+  @Test func genotypeProbabilities() throws {
+    let fixture = try GenotypeFixture()
+    func outcome(_ cell: String, alt: String = "G", number: String = "G") throws -> [String] {
+      let text = vcfText(
+        samples: ["a", "b"], format: "GP", records: [(alt, [cell, "1,0,0"])], declared: ["GP"]
+      ).replacingOccurrences(of: "ID=GP,Number=1", with: "ID=GP,Number=\(number)")
+      let path = try fixture.write("a.vcf", text)
+      return try [path, fixture.writeBCF("a.bcf", from: path)].map { path in
+        do throws(StudyError) {
+          let source = try VCFSource(path: path)
+          #expect(source.field == .gp)
+          let reading = try GenotypeReading(source)
+          return reading.drops.first?.reason ?? reading.dosages.first.map { "\($0[0])" } ?? "no record"
+        } catch {
+          return error.cause.contains("negative or does not add up to one")
+            ? "refused" : error.cause
+        }
+      }
+    }
+    #expect(try outcome("0.25,0.5,0.25") == ["1.0", "1.0"])
+    #expect(try outcome("0.25,0.75") == ["1.5", "1.5"])
+    #expect(try outcome(".") == ["-1.0", "-1.0"])
+    #expect(try outcome(".,.,.") == ["-1.0", "-1.0"])
+    #expect(try outcome("0.95,0,0") == ["0.0", "0.0"])
+    #expect(try outcome("0,30,300") == ["refused", "refused"])
+    #expect(try outcome("1.2,-0.2,0") == ["refused", "refused"])
+    #expect(try outcome("0,0,0") == ["refused", "refused"])
+    let mismatch = "genotypes do not fit the alleles"
+    #expect(try outcome("1,0,0,0", number: ".") == [mismatch, mismatch])
+    #expect(try outcome("1", number: ".") == [mismatch, mismatch])
+    #expect(try outcome("0.5,x,0.5")[0].contains("is not a number"))
   }
 
   @Test func imputationQuality() throws {
@@ -240,7 +345,8 @@ struct VCFSourceTests {
     let noDS = good.replacingOccurrences(of: "<ID=DS", with: "<ID=DX")
     try expect(noDS, "no FORMAT field DS (it declares DX, GT)", field: .ds, kind: .inconsistent)
     try expect(
-      noDS.replacingOccurrences(of: "<ID=GT", with: "<ID=GX"), "no FORMAT field DS or GT", kind: .inconsistent
+      noDS.replacingOccurrences(of: "<ID=GT", with: "<ID=GX"), "no FORMAT field DS, GT or GP",
+      kind: .inconsistent
     )
   }
 
