@@ -27,8 +27,10 @@ __attribute__((always_inline)) static inline bool diploids(const uint8_t *ploidy
   const int32_t one = wide ? 65535 : 255;
   uint32_t over = 0;
   for (int64_t i = 0; i < n; i++) {
-    const int32_t a = wide ? p[4 * i] | p[4 * i + 1] << 8 : p[2 * i];
-    const int32_t b = wide ? p[4 * i + 2] | p[4 * i + 3] << 8 : p[2 * i + 1];
+    // One load for both: interleaved loads of two bytes are not turned into vectors well.
+    uint32_t pair = 0;
+    memcpy(&pair, p + (wide ? 4 : 2) * i, wide ? 4 : 2);
+    const int32_t a = (int32_t)(pair & (uint32_t)one), b = (int32_t)(pair >> (wide ? 16 : 8));
     const bool missing = ploidy[i] & missing_flag;
     over |= (uint32_t)(!phased & !missing & (a + b > one));
     const float dosage = (float)(2 * one - (phased ? a : 2 * a) - b) / (float)one;

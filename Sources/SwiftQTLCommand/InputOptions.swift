@@ -37,6 +37,12 @@ struct GenotypeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Text dosages: positions of the variants (id, chr, pos).", valueName: "file"))
   var variantLocations: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Sex of the samples (id; 1 or M, 2 or F): males' heterozygous calls on X become missing.",
+      valueName: "file"))
+  var sex: String?
+
   @Option(help: ArgumentHelp("Only these samples (one id per line).", valueName: "file"))
   var samples: String?
 
@@ -67,7 +73,9 @@ struct GenotypeOptions: ParsableArguments {
   }
 
   func open() throws(StudyError) -> any GenotypeSource {
-    try GenotypeFile.open(paths, dosageField: dosageField, locations: variantLocations)
+    let source = try GenotypeFile.open(paths, dosageField: dosageField, locations: variantLocations)
+    guard let sex else { return source }
+    return try HemizygousSource(source, sexes: SexTable(path: sex))
   }
 
   func wantedSamples() throws(StudyError) -> Set<String>? {
@@ -95,7 +103,7 @@ struct GenotypeOptions: ParsableArguments {
   /// What belongs to the genotypes beside their own files.
   var tables: [String] {
     genotypes.filter { $0.hasPrefix("@") }.map { String($0.dropFirst()) }
-      + [genotypeList, variantLocations].compactMap(\.self)
+      + [genotypeList, variantLocations, sex].compactMap(\.self)
   }
 
   /// Of samples and variants.
