@@ -9,7 +9,8 @@ set(SWIFTQTL_SCRATCH_PATH
     ${CMAKE_CURRENT_BINARY_DIR}/swift
     CACHE PATH "Where SwiftPM builds")
 get_filename_component(package_path ${CMAKE_CURRENT_SOURCE_DIR}/.. ABSOLUTE)
-set(swift_build ${SWIFT} build -c release --package-path ${package_path} --scratch-path ${SWIFTQTL_SCRATCH_PATH})
+# SwiftPM would take another compiler than Swift's own from CC.
+set(swift_build ${CMAKE_COMMAND} -E env --unset=CC --unset=CXX --unset=CFLAGS --unset=CXXFLAGS ${SWIFT} build -c release --package-path ${package_path} --scratch-path ${SWIFTQTL_SCRATCH_PATH})
 set(archive ${SWIFTQTL_SCRATCH_PATH}/release/libSwiftQTLC.a)
 set(header_path ${package_path}/Sources/CSwiftQTL/include)
 

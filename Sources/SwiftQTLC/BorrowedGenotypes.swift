@@ -45,11 +45,8 @@ struct VariantNames: Sendable {
 
   /// - Throws: `Refusal` unless all are lists of one length, with chromosomes and positions or neither.
   init(_ variants: UnsafePointer<swiftqtl_variants>?) throws {
-    guard let variants else { throw Refusal("variants is NULL") }
-    guard variants.pointee.size >= MemoryLayout<swiftqtl_variants>.size else {
-      throw Refusal("variants.size is \(variants.pointee.size)")
-    }
-    let own = variants.pointee
+    var own = swiftqtl_variants()
+    try take(variants, "variants", over: &own)
     ids = try StringList(own.ids, "variants.ids")
     count = ids.count
     func optional(_ list: UnsafePointer<swiftqtl_strings>?, _ name: String) throws -> StringList? {

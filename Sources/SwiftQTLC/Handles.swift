@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// The names are those of swiftqtl.h.
+
 import CSwiftQTL
 import Glibc
 import SwiftQTL
@@ -28,6 +31,38 @@ func object<Object: Handle>(_ pointer: OpaquePointer?, _ name: String, as type: 
   guard let pointer else { throw Refusal("\(name) is NULL") }
   return unsafeDowncast(
     Unmanaged<Handle>.fromOpaque(UnsafeRawPointer(pointer)).takeUnretainedValue(), to: type)
+}
+
+/// A caller's struct over `own`, of which it may know only the first fields: an earlier version's, which had at least `least` bytes.
+///
+/// - Throws: `Refusal` when its size, its first field, is none, or it sets fields that are not known here.
+func take<Value: BitwiseCopyable>(
+  _ pointer: UnsafePointer<Value>?, _ name: String, over own: inout Value,
+  least: Int = MemoryLayout<Value>.size
+) throws {
+  guard let pointer else { throw Refusal("\(name) is NULL") }
+  let raw = UnsafeRawPointer(pointer)
+  let (size, known) = (raw.load(as: Int.self), MemoryLayout<Value>.size)
+  guard size >= least else { throw Refusal("\(name): its size is \(size)") }
+  memcpy(&own, raw, min(size, known))
+  for byte in min(size, known)..<size where raw.load(fromByteOffset: byte, as: UInt8.self) != 0 {
+    throw Refusal("\(name): a field is set that this version does not know")
+  }
+}
+
+/// Fills in as much of a caller's struct as it knows, but its size.
+func give<Value: BitwiseCopyable>(
+  _ own: Value, to pointer: UnsafeMutablePointer<Value>?, _ name: String,
+  least: Int = MemoryLayout<Value>.size
+) throws {
+  guard let pointer else { throw Refusal("\(name) is NULL") }
+  let raw = UnsafeMutableRawPointer(pointer)
+  let (size, known) = (raw.load(as: Int.self), MemoryLayout<Value>.size)
+  guard size >= least else { throw Refusal("\(name): its size is \(size)") }
+  withUnsafeBytes(of: own) { bytes in
+    raw.copyMemory(from: bytes.baseAddress!, byteCount: min(size, known))
+  }
+  raw.storeBytes(of: size, as: Int.self)
 }
 
 /// An argument that cannot be taken.

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// The names are those of swiftqtl.h.
+
 public import CSwiftQTL
 import SwiftQTL
 
@@ -108,10 +111,8 @@ public func swiftqtl_phenotypes_from_float64(
 }
 
 private func described(_ features: UnsafePointer<swiftqtl_features>?) throws -> [Feature] {
-  guard let own = features?.pointee else { throw Refusal("features is NULL") }
-  guard own.size >= MemoryLayout<swiftqtl_features>.size else {
-    throw Refusal("features.size is \(own.size)")
-  }
+  var own = swiftqtl_features()
+  try take(features, "features", over: &own)
   let ids = try StringList(own.ids, "features.ids")
   let chromosomes = try own.chromosomes.map {
     try StringList($0.pointee, "features.chromosomes", count: ids.count)

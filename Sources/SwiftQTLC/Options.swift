@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// The names are those of swiftqtl.h.
+
 public import CSwiftQTL
 import Glibc
 import SwiftQTL
@@ -36,20 +39,13 @@ func workers(_ threads: Int32) throws -> Int {
   return threads == 0 ? Machine.availableCores() : Int(threads)
 }
 
-/// A caller's options, checked: the fields that it does not know have their defaults.
+/// A caller's options, checked.
 struct Options {
   let given: swiftqtl_options
 
   init(_ options: UnsafePointer<swiftqtl_options>?) throws {
     var own = swiftqtl_options.defaults
-    if let options {
-      let size = options.pointee.size
-      // Those of the first version end with qvalue_method.
-      guard size >= MemoryLayout<swiftqtl_options>.size else {
-        throw Refusal("options.size is \(size): call swiftqtl_options_init first")
-      }
-      memcpy(&own, options, MemoryLayout<swiftqtl_options>.size)
-    }
+    if options != nil { try take(options, "options", over: &own) }
     given = own
     try check()
   }

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// The names are those of swiftqtl.h.
+
 public import CSwiftQTL
 import SwiftQTL
 import Synchronization
@@ -161,15 +164,13 @@ private func scan(
 public func swiftqtl_results_counts(
   _ results: OpaquePointer!, _ counts: UnsafeMutablePointer<swiftqtl_counts>!
 ) {
-  guard let counts, counts.pointee.size >= MemoryLayout<swiftqtl_counts>.size,
-    let results = try? object(results, "results", as: ResultsHandle.self)
-  else { return }
+  guard let results = try? object(results, "results", as: ResultsHandle.self) else { return }
   let (summary, c) = (results.summary, results.summary.counts)
-  counts.pointee = swiftqtl_counts(
-    size: counts.pointee.size, variants: Int64(c.variants), dropped_variants: Int64(c.droppedVariants),
-    tests: Int64(c.tests), excluded: Int64(c.excluded), untestable: Int64(c.untestable),
-    phenotypes: Int64(summary.traits), degrees_of_freedom: Int64(summary.degreesOfFreedom),
-    samples: Int64(results.sampleCount))
+  let own = swiftqtl_counts(
+    size: 0, variants: Int64(c.variants), dropped_variants: Int64(c.droppedVariants), tests: Int64(c.tests),
+    excluded: Int64(c.excluded), untestable: Int64(c.untestable), phenotypes: Int64(summary.traits),
+    degrees_of_freedom: Int64(summary.degreesOfFreedom), samples: Int64(results.sampleCount))
+  try? give(own, to: counts, "counts")
 }
 
 @c @implementation

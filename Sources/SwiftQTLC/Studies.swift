@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// The names are those of swiftqtl.h.
+
 public import CSwiftQTL
 import SwiftQTL
 

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// The names are those of swiftqtl.h.
+
 public import CSwiftQTL
 import Glibc
 import SwiftQTL
@@ -63,9 +66,6 @@ public func swiftqtl_table_column(
 ) -> Int32 {
   status(error) {
     let table = try object(table, "table", as: TableHandle.self)
-    guard let column, column.pointee.size >= MemoryLayout<swiftqtl_column>.size else {
-      throw Refusal("column is NULL, or its size is not set")
-    }
     guard table.names.indices.contains(Int(index)) else { throw Refusal("there is no column \(index)") }
     let own = table.column(Int(index))
     let type =
@@ -74,9 +74,10 @@ public func swiftqtl_table_column(
       case .integer: SWIFTQTL_INT64
       case .text: SWIFTQTL_STRING
       }
-    column.pointee = swiftqtl_column(
-      size: column.pointee.size, name: table.names[Int(index)], type: type, count: Int64(own.values.count),
+    let described = swiftqtl_column(
+      size: 0, name: table.names[Int(index)], type: type, count: Int64(own.values.count),
       data: own.values.data, dictionary: own.dictionary.list)
+    try give(described, to: column, "column")
   }
 }
 

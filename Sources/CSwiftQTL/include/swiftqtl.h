@@ -8,7 +8,7 @@
 /// - Strings are UTF-8. Lists of strings are bytes with offsets (`swiftqtl_strings`). What is said to be *borrowed* must stay as it is
 ///   until the handle and all made from it are freed; all else is copied.
 /// - Samples are joined by id, so tables may have different orders and samples.
-/// - Structs begin with their own size, `sizeof` the struct, so that later versions can add fields at their ends.
+/// - Structs but `swiftqtl_strings` begin with their own size, `sizeof` the struct, so that later versions can add fields at their ends.
 /// - There is no state outside the handles. Different handles may be used from different threads at once; one may be read by
 ///   several, a study or a result too. Only OpenBLAS's number of threads belongs to the whole process: scans set it to 1.
 #ifndef SWIFTQTL_H

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Arrays, Files, text
 
 import swiftqtl
-from conftest import Arrays, Files, text
 
 
 def check(result: swiftqtl.Result, expected: str, folder: Path) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from conftest import Arrays, Files
+
 from swiftqtl.compat import tensorqtl
 from swiftqtl.compat.tensorqtl import cis, trans
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from . import _abi
-from ._abi import Handle, StringList, library, make
+from ._abi import Handle, StringList, make
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,7 +79,7 @@ def labelled(values: Any, rows: str, columns: str, row_prefix: str, column_prefi
 def genotypes(values: Genotypes, variants: pd.DataFrame | None, dosage_field: str | None) -> Handle:
     """Variants × samples; `variants`: a row for each, with chromosome and position."""
     if is_path(values) or (isinstance(values, (list, tuple)) and values and is_path(values[0])):
-        paths = [values] if is_path(values) else list(values)
+        paths: list[Any] = [values] if is_path(values) else list(values)  # type: ignore[arg-type]
         if variants is not None:
             raise ValueError("variants are for arrays: genotype files name their own")
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import logging
 import math
-import os
 import sys
 import threading
 from dataclasses import dataclass
@@ -83,6 +82,10 @@ class StudyOptions(TypedDict, total=False):
 
 class _AllOptions(MixedOptions, StudyOptions, total=False):
     """What goes to the study and what to the scan."""
+
+
+class _PlainOptions(ScanOptions, StudyOptions, total=False):
+    """The same without those of mixed models."""
 
 
 ALTERNATIVES = {"two-sided": 0, "greater": 1, "less": 2}
@@ -386,7 +389,7 @@ def trans(
     pval_threshold: float = 1e-5,
     exclude_cis: int | None = 5_000_000,
     q: bool = True,
-    **options: Unpack[_AllOptions],
+    **options: Unpack[_PlainOptions],
 ) -> pd.DataFrame:
     """All variants against all phenotypes by least squares; pairs with p ≤ `pval_threshold`, ordered by variant.
 
@@ -422,7 +425,7 @@ def cis_nominal(
     *,
     kinship: Kinship | None = None,
     window: int = 1_000_000,
-    **options: Unpack[_AllOptions],
+    **options: Unpack[_PlainOptions],
 ) -> pd.DataFrame:
     """Every variant within `window` bases of each phenotype, ordered by variant: as `trans`, with start_distance and without q."""
     given: dict[str, Any] = dict(options)
@@ -440,7 +443,7 @@ def cis(
     fdr: float = 0.05,
     qvalue_method: str = "smoother",
     qvalue_lambda: float | None = None,
-    **options: Unpack[_AllOptions],
+    **options: Unpack[_PlainOptions],
 ) -> pd.DataFrame:
     """The best variant of each phenotype in its window, its p by permutations, and q; a row for each phenotype along the genome.
 
@@ -473,7 +476,7 @@ def lmm(
     score: bool = False,
     pval_threshold: float = 1e-5,
     exclude_cis: int | None = 5_000_000,
-    **options: Unpack[_AllOptions],
+    **options: Unpack[_PlainOptions],
 ) -> pd.DataFrame:
     """All variants against all phenotypes by mixed models: as `trans` with a kinship.
 
@@ -481,9 +484,10 @@ def lmm(
     reported, with the variant in the model, and adds columns h2 and pval_lrt; `score` is GEMMA's score test. Variance components are
     in `Study(...).trans(...).heritability`.
     """
+    given: dict[str, Any] = {**options, "exact": exact, "score": score}
     return trans(
         genotypes, phenotypes, covariates, kinship=kinship, pval_threshold=pval_threshold, exclude_cis=exclude_cis,
-        exact=exact, score=score, **options,
+        **given,
     )  # fmt: skip
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .core import FILTERS, minor_allele_counts, nominal_p, place, report, study, unsupported
+from ..._scans import ScanOptions
+from .core import MAX_MISSING, minor_allele_counts, nominal_p, place, report, study, unsupported
 
 
 def map_nominal(
@@ -44,7 +45,7 @@ def map_nominal(
         raise unsupported("group_s of map_nominal", "leave it out: pairs do not depend on groups")
     result = study(
         genotype_df, phenotype_df, covariates_df, variants=variant_df, phenotype_positions=phenotype_pos_df
-    ).cis_nominal(window=window, maf=maf_threshold, **FILTERS)
+    ).cis_nominal(window=window, maf=maf_threshold, max_missing=MAX_MISSING)
     report(logger, verbose, f"cis-QTL mapping: {result.counts.tests} pairs, {result.counts.samples} samples")
     if not write_stats:
         return
@@ -96,11 +97,13 @@ def map_cis(
     _refuse(paired_covariate_df)
     if random_tiebreak:
         raise unsupported("random_tiebreak", "of equal variants the first is taken")
-    options: dict[str, Any] = {} if seed is None else {"seed": seed}
+    options: ScanOptions = {"maf": maf_threshold, "max_missing": MAX_MISSING}
+    if seed is not None:
+        options["seed"] = seed
     result = study(
         genotype_df, phenotype_df, covariates_df, variants=variant_df, phenotype_positions=phenotype_pos_df,
         **({} if group_s is None else {"groups": group_s}),
-    ).cis(window=window, permutations=nperm, maf=maf_threshold, **FILTERS, **options)  # fmt: skip
+    ).cis(window=window, permutations=nperm, **options)  # fmt: skip
     report(
         logger, verbose, f"cis-QTL mapping: {result.counts.phenotypes} phenotypes, {result.counts.samples} samples, "
         f"{nperm} permutations",

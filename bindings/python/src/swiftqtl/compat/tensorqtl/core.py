@@ -63,7 +63,7 @@ def place(phenotype_pos_df: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 
 
 #: tensorQTL analyses every variant that varies, however many samples miss it.
-FILTERS = {"max_missing": 1.0}
+MAX_MISSING = 1.0
 
 
 def minor_allele_counts(table: pd.DataFrame) -> np.ndarray:

@@ -73,7 +73,7 @@ class PlinkReader:
 
 def _dosages(path: str, samples: int, keep: np.ndarray) -> np.ndarray:
     stride = (samples + 3) // 4
-    packed = np.memmap(path, np.uint8, "r")
+    packed: np.ndarray = np.memmap(path, np.uint8, "r")
     if packed[:3].tolist() != [0x6C, 0x1B, 1] or packed.size != 3 + stride * keep.size:
         raise ValueError(f"{path} is not a variant-major bed file of {samples} samples and {keep.size} variants")
     packed = packed[3:].reshape(keep.size, stride)

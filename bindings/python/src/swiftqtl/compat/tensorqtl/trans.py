@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .core import FILTERS, nominal_p, report, study, unsupported
+from .core import MAX_MISSING, nominal_p, report, study, unsupported
 
 
 def map_trans(
@@ -35,7 +35,7 @@ def map_trans(
     if alleles != 2:
         raise unsupported("alleles other than 2", "dosages must be of two alleles")
     result = study(genotype_df, phenotype_df, covariates_df, shares_chromosomes=False).trans(
-        pval_threshold=pval_threshold if return_sparse else 1, exclude_cis=None, q=False, maf=maf_threshold, **FILTERS
+        pval_threshold=pval_threshold if return_sparse else 1, exclude_cis=None, q=False, maf=maf_threshold, max_missing=MAX_MISSING
     )
     report(
         logger, verbose, f"trans-QTL mapping: {result.counts.tests} tests, {result.counts.variants} variants x "
