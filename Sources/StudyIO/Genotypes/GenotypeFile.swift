@@ -184,10 +184,4 @@ public enum GenotypeFile {
     }
     return Array(bytes[..<count])
   }
-
-  private static func unsupported(_ path: String, _ kind: String) -> StudyError {
-    StudyError(
-      .malformed, file: path, "\(kind) is not read yet",
-      remedy: "convert it with plink2 --make-bed, or --export vcf vcf-dosage=DS")
-  }
 }

@@ -105,16 +105,11 @@ struct PvarRow {
       alt: alt.string)
   }
 
-  /// One variant per ALT allele, called `ID_ALT`; `.` gets the id that the allele alone would have.
+  /// One variant per ALT allele.
   func alternateVariants(_ codes: ChromosomeCodes) -> [Variant] {
-    let whole = variant(codes)
-    let fileID = id.string
-    return whole.alt.split(separator: ",", omittingEmptySubsequences: false).map { allele in
-      Variant(
-        fileID: fileID == "." ? fileID : fileID + "_" + allele, chromosome: whole.chromosome,
-        position: position,
-        ref: whole.ref, alt: String(allele))
-    }
+    splitAlleles(
+      fileID: id.string, chromosome: codes.name(chromosome.string), position: position, ref: ref.string,
+      alts: alt.string.split(separator: ",", omittingEmptySubsequences: false).map(String.init))
   }
 }
 
