@@ -75,8 +75,8 @@ struct CisIndependentCommand: ParsableCommand {
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
-    let path = resources.out + ".cis_independent.tsv.gz"
-    let pairsPath = resources.out + ".cis_conditional.tsv.gz"
+    let path = resources.table("cis_independent")
+    let pairsPath = resources.table("cis_conditional")
     let signals = try files.open(path, compression: resources.compression)
     let pairs = allPairs ? try files.open(pairsPath, compression: resources.compression) : nil
     let drops = try DropWriter(
@@ -89,7 +89,7 @@ struct CisIndependentCommand: ParsableCommand {
     try signals.append(bytes: table.headerLine)
     try pairs?.append(bytes: table.pairs.headerLine(adding: "rank"))
 
-    let level = resources.compressionLevel
+    let level = resources.rowCompressionLevel
     let started = progress.elapsed
     var genesWithSignal = 0
     let summary = try scan.run(
@@ -175,7 +175,7 @@ struct RenderedSignals: Sendable {
   let count: Int
   let tests: Int
 
-  init(_ gene: GeneSignals, _ table: SignalTable, level: Int) {
+  init(_ gene: GeneSignals, _ table: SignalTable, level: Int?) {
     count = gene.signals.count
     tests = gene.variantCount
     for signal in gene.signals { table.append(signal, of: gene, to: &text) }
@@ -198,8 +198,8 @@ struct CompressedRows: Sendable {
   private let rows: RowBuffer
   private let blocks: BGZFBlocks?
 
-  init(_ rows: RowBuffer, level: Int) {
-    blocks = rows.count >= 1 << 16 ? BGZFBlocks(rows, level: level) : nil
+  init(_ rows: RowBuffer, level: Int?) {
+    blocks = rows.count >= 1 << 16 ? level.map { BGZFBlocks(rows, level: $0) } : nil
     self.rows = blocks == nil ? rows : RowBuffer(capacity: 0)
   }
 

@@ -55,7 +55,7 @@ struct CisInteractionCommand: ParsableCommand {
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
-    let path = resources.out + (best ? ".cis_interaction_best.tsv.gz" : ".cis_interaction.tsv.gz")
+    let path = resources.table(best ? "cis_interaction_best" : "cis_interaction")
     let isIndexed = !best && resources.format == .swiftqtl
     let rows = try files.open(
       path, compression: resources.compression,
@@ -78,7 +78,7 @@ struct CisInteractionCommand: ParsableCommand {
       try rows.append(table.text(of: leads))
       summary = found
     } else {
-      let level = resources.compressionLevel
+      let level = resources.rowCompressionLevel
       summary = try scan.run(
         in: study, execution: resources.execution,
         render: { RenderedInteractions($0, table, level: level, logThreshold: nil) },

@@ -68,8 +68,9 @@ struct CisNominalCommand: ParsableCommand {
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
-    let path = resources.out + (selection == nil ? ".cis_nominal.tsv.gz" : ".cis_significant.tsv.gz")
-    let index = resources.format == .swiftqtl ? TabixIndex(chromosomeColumn: 2, positionColumn: 3) : nil
+    let path = resources.table(selection == nil ? "cis_nominal" : "cis_significant")
+    let isIndexed = resources.format == .swiftqtl && resources.outFormat == .tsv
+    let index = isIndexed ? TabixIndex(chromosomeColumn: 2, positionColumn: 3) : nil
     let pairs = try files.open(path, compression: resources.compression, index: index)
     let drops = try DropWriter(
       files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
@@ -83,7 +84,7 @@ struct CisNominalCommand: ParsableCommand {
     let order = Mutex(RowOrder())
     let rowCount = Mutex(0)
 
-    let level = resources.compressionLevel
+    let level = resources.rowCompressionLevel
     let started = progress.elapsed
     var summary = try scan.run(
       in: placed, leavingOut: mixed.leavingOut, execution: resources.execution,

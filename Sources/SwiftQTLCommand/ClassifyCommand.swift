@@ -75,7 +75,7 @@ struct ClassifyCommand: ParsableCommand {
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
-    let path = resources.out + ".classify.tsv.gz"
+    let path = resources.table("classify")
     let rows = try files.open(path, compression: resources.compression)
     let gridPath = causes.map { _ in resources.out + ".classify_grid.tsv" }
     let grid = try gridPath.map { try files.open($0, compression: .none) }

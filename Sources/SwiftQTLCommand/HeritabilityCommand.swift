@@ -51,7 +51,7 @@ struct HeritabilityCommand: ParsableCommand {
     let files = OutputTransaction()
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
-    let path = resources.out + ".heritability.tsv.gz"
+    let path = resources.table("heritability")
     let table = try files.open(path, compression: resources.compression)
     let drops = try DropWriter(
       files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))

@@ -257,6 +257,12 @@ struct MachineOptions: ParsableArguments {
   }
 }
 
+/// What tables are written as.
+enum OutFormat: String, ExpressibleByArgument, CaseIterable {
+  case tsv
+  case parquet
+}
+
 /// Where results go and what the run may use.
 struct RunOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Prefix of all output files.", valueName: "prefix"))
@@ -266,6 +272,11 @@ struct RunOptions: ParsableArguments {
     help: ArgumentHelp(
       "Columns of the result table: ours, or exactly those of another tool.", valueName: "tool"))
   var format = TableFormat.swiftqtl
+
+  @Option(
+    help: ArgumentHelp(
+      "What tables are: text (.tsv.gz, from which later commands read) or Parquet (.parquet).", valueName: "kind"))
+  var outFormat = OutFormat.tsv
 
   @Option(
     help: ArgumentHelp(
@@ -297,7 +308,20 @@ struct RunOptions: ParsableArguments {
   var quiet: Bool { machine.quiet }
   var execution: Execution { machine.execution(backend: backend) }
 
-  var compression: TableWriter.Compression { .bgzf(level: compressionLevel) }
+  var compression: TableWriter.Compression {
+    // zstd's levels begin with 1.
+    outFormat == .tsv ? .bgzf(level: compressionLevel) : .parquet(level: max(compressionLevel, 1))
+  }
+
+  /// At which workers compress rows; nil where whoever writes the file does so.
+  var rowCompressionLevel: Int? { outFormat == .tsv ? compressionLevel : nil }
+
+  /// The file of a table.
+  ///
+  /// - Parameter prefix: nil for ``out``.
+  func table(_ name: String, at prefix: String? = nil) -> String {
+    "\(prefix ?? out).\(name).\(outFormat == .tsv ? "tsv.gz" : "parquet")"
+  }
 }
 
 /// A number of bytes with an optional K, M, G or T (powers of 1024).

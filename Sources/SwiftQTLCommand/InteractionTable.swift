@@ -148,7 +148,7 @@ struct RenderedInteractions: Sendable {
   var fractionRead: Double
 
   /// - Parameter logThreshold: rows are spooled, with those p of products that are at most this; nil: they are text.
-  init(_ batch: InteractionBatch, _ table: InteractionTable, level: Int, logThreshold: Double?) {
+  init(_ batch: InteractionBatch, _ table: InteractionTable, level: Int?, logThreshold: Double?) {
     variants = batch.variants
     drops = batch.drops
     tests = batch.counts.tests
@@ -170,7 +170,7 @@ struct RenderedInteractions: Sendable {
         text.appendNewline()
       }
     }
-    if text.count >= 1 << 16 { blocks = BGZFBlocks(text, level: level) }
+    if let level, text.count >= 1 << 16 { blocks = BGZFBlocks(text, level: level) }
   }
 
   func write(to table: TableWriter) throws(StudyError) {

@@ -16,7 +16,7 @@ struct RenderedBatch: Sendable {
 
   private static let leastCompressed = 1 << 16
 
-  init(_ batch: PairBatch, _ table: ResultTable, level: Int, spooled isSpooled: Bool) {
+  init(_ batch: PairBatch, _ table: ResultTable, level: Int?, spooled isSpooled: Bool) {
     variants = batch.variants
     drops = batch.drops
     tests = batch.counts.tests
@@ -38,7 +38,7 @@ struct RenderedBatch: Sendable {
         text.appendNewline()
       }
     }
-    if text.count >= Self.leastCompressed { blocks = BGZFBlocks(text, level: level) }
+    if let level, text.count >= Self.leastCompressed { blocks = BGZFBlocks(text, level: level) }
     for row in batch.bestRows {
       table.append(row, table.text(of: batch.bestVariants[row.variant]), to: &bestText)
       bestText.appendNewline()

@@ -8,7 +8,7 @@ extension VarianceTable {
     _ summary: ScanSummary, _ study: Study, _ run: RunOptions, to files: OutputTransaction
   ) throws -> [String] {
     guard !summary.variances.isEmpty else { return [] }
-    let path = run.out + ".heritability.tsv.gz"
+    let path = run.table("heritability")
     let writer = try files.open(path, compression: run.compression)
     try writer.append(
       text(

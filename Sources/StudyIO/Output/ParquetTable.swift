@@ -100,6 +100,6 @@ struct ParquetTable {
   private func unexpected(_ what: String, _ column: ParquetColumn) -> StudyError {
     StudyError(
       .inconsistent, file: path, "\(what) in a column of \(column.kind)s, \(column.name)",
-      remedy: "write text instead (--table tsv), and report it")
+      remedy: "write text instead (--out-format tsv), and report it")
   }
 }

@@ -6,7 +6,7 @@ struct PermuteTables {
   let files: OutputTransaction
 
   private var run: RunOptions { job.resources }
-  var path: String { run.out + ".cis_permute.tsv.gz" }
+  var path: String { run.table("cis_permute") }
   var dropsPath: String { run.out + ".drops.tsv.gz" }
 
   func openDrops() throws -> DropWriter {

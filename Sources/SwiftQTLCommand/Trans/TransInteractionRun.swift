@@ -58,7 +58,7 @@ struct TransInteractionRun {
     let table = InteractionTable(.trans, run.format, study)
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
-    let path = run.out + ".trans_interaction.tsv.gz"
+    let path = run.table("trans_interaction")
     let hits = try files.open(path, compression: run.compression)
     let drops = try DropWriter(
       files.open(run.out + ".drops.tsv.gz", compression: .bgzf(level: run.compressionLevel)))
@@ -74,7 +74,7 @@ struct TransInteractionRun {
     let logThreshold = spool == nil ? nil : scan.logThreshold
     let summary = try scan.run(
       in: study, execution: run.execution,
-      render: { RenderedInteractions($0, table, level: run.compressionLevel, logThreshold: logThreshold) },
+      render: { RenderedInteractions($0, table, level: run.rowCompressionLevel, logThreshold: logThreshold) },
       emit: { batch in
         if let spool { try spool.append(batch.spooled) } else { try batch.write(to: hits) }
         try drops.append(batch.drops)

@@ -42,7 +42,7 @@ struct TransJob: JournalledScan {
     _ blocks: Range<Int>, _ execution: Execution,
     emit: @escaping @Sendable (any JournalEntry) throws -> Void
   ) throws -> ScanSummary {
-    let (table, needsQ, level) = (self.table, self.needsQ, command.resources.compressionLevel)
+    let (table, needsQ, level) = (self.table, self.needsQ, command.resources.rowCompressionLevel)
     let leavingOut = command.mixed.leavingOut
     return try scan.run(
       in: study, prepared: prepared, blocks: leavingOut == nil ? blocks : nil, leavingOut: leavingOut,

@@ -22,8 +22,14 @@ struct TransRecord: JournalEntry {
   /// Text of at least so many bytes fills blocks, which workers compress.
   static let leastCompressed = 1 << 16
 
+  /// Nil for less text than that, and without a level.
+  static func compressed(_ text: borrowing RowBuffer, _ level: Int?) -> BGZFBlocks? {
+    guard let level, text.count >= leastCompressed else { return nil }
+    return BGZFBlocks(text, level: level)
+  }
+
   /// - Parameter needsQ: whether a column with q is to follow.
-  init(_ batch: PairBatch, _ table: ResultTable, level: Int, needsQ: Bool) {
+  init(_ batch: PairBatch, _ table: ResultTable, level: Int?, needsQ: Bool) {
     tests = batch.counts.tests
     rowCount = batch.rows.count
     fractionDone = batch.fractionRead
@@ -50,7 +56,7 @@ struct TransRecord: JournalEntry {
       if needsQ { ends.append(Int64(text.count)) } else { text.appendNewline() }
     }
     var body = ByteEncoder(capacity: text.count + 64)
-    let blocks = !needsQ && text.count >= Self.leastCompressed ? BGZFBlocks(text, level: level) : nil
+    let blocks = needsQ ? nil : Self.compressed(text, level)
     body.put((needsQ ? Rows.withoutQ : blocks == nil ? .text : .blocks).rawValue)
     body.put(ends)
     if let blocks { body.put(blocks.bytes) } else { text.withUnsafeBytes { body.put(bytes: $0) } }
@@ -124,7 +130,7 @@ struct TransRows: Sendable {
   ///   - head, body: of the record.
   ///   - logQ: of a ln p.
   /// - Throws: `ByteDecoder.Failure` when they do not fit each other.
-  init(head: [UInt8], body: [UInt8], level: Int, logQ: (Double) throws -> Double) throws {
+  init(head: [UInt8], body: [UInt8], level: Int?, logQ: (Double) throws -> Double) throws {
     let logP = try TransRecord.Head(head).logP
     (hits, bests, leads) = try body.withUnsafeBytes { bytes in
       var decoder = ByteDecoder(bytes)
@@ -136,8 +142,8 @@ struct TransRows: Sendable {
       case .withoutQ:
         let complete = try Self.completed(text, ends, logP, logQ)
         hits =
-          complete.count >= TransRecord.leastCompressed
-          ? .blocks(BGZFBlocks(complete, level: level)) : .text(complete.withUnsafeBytes { Array($0) })
+          TransRecord.compressed(complete, level).map(Hits.blocks)
+          ?? .text(complete.withUnsafeBytes { Array($0) })
       case .text: hits = .text(Array(text))
       case .blocks: hits = .blocks(BGZFBlocks(compressed: Array(text)))
       case nil: throw ByteDecoder.Failure()

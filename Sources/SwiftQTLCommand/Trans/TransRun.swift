@@ -9,7 +9,7 @@ struct TransRun {
 
   private var out: String { command.resources.out }
   private var journalPath: String { out + ".trans.journal" }
-  private var permutationsPath: String { out + ".trans_permutations.tsv.gz" }
+  private var permutationsPath: String { command.resources.table("trans_permutations", at: out) }
 
   init(_ command: TransCommand) throws {
     self.command = command

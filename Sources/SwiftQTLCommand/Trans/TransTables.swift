@@ -12,11 +12,11 @@ struct TransTables {
   let out: String
 
   private var run: RunOptions { job.command.resources }
-  private var hitsPath: String { out + ".trans.tsv.gz" }
+  private var hitsPath: String { run.table("trans", at: out) }
   private var dropsPath: String { out + ".drops.tsv.gz" }
   private var quantilesPath: String { out + ".trans_qq.tsv" }
-  private var byVariantPath: String { out + ".trans_best_by_variant.tsv.gz" }
-  private var byPhenotypePath: String { out + ".trans_best_by_phenotype.tsv.gz" }
+  private var byVariantPath: String { run.table("trans_best_by_variant", at: out) }
+  private var byPhenotypePath: String { run.table("trans_best_by_phenotype", at: out) }
 
   /// What is written in any case.
   var paths: [String] {
@@ -52,7 +52,7 @@ struct TransTables {
     let table = try keys.finish().logQ(testCount: summary.counts.tests)
     let leads = Mutex([TraitLead?](repeating: nil, count: job.study.features.count))
     let units = FinishedUnits(journals)
-    let level = run.compressionLevel
+    let level = run.rowCompressionLevel
     try orderedPipeline(
       workers: run.workers, window: 2 * run.workers, next: { try units.next() },
       scratch: { QLookup(table) },
