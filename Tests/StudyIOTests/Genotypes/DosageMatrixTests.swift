@@ -83,7 +83,10 @@ struct DosageMatrixTests {
     func unzipped(_ name: String) throws -> [UInt8] {
       [UInt8](try SharedFolder.unzipped("data/gemma_mouse_hs1940/mouse_hs1940.\(name).gz"))
     }
-    for part in ["bed", "bim", "fam"] { try fixture.write("mice.\(part)", unzipped(part)) }
+    for part in ["bed", "fam"] { try fixture.write("mice.\(part)", unzipped(part)) }
+    // Where GEMMA knows no position it writes -9.
+    let bim = String(decoding: try unzipped("bim"), as: UTF8.self).replacing("\t-9\t", with: "\t0\t")
+    try fixture.write("mice.bim", bim)
     let plink = try PlinkSource(prefix: fixture.path("mice"))
     let geno = try fixture.write("geno.txt", unzipped("geno.txt"))
     try fixture.write("geno.txt.samples", plink.sampleIDs.joined(separator: "\n"))
