@@ -103,7 +103,9 @@ struct DosageMatrixTests {
       #expect(isSame || row.variant.alt == call.variant.ref)
       for (mean, copies) in zip(row.dosages, call.dosages) where copies >= 0 && mean >= 0 {
         compared += 1
-        if mean != (isSame ? copies : 2 - copies) {
+        // A mean that is no whole number was imputed, the call rounded from it.
+        let off = abs(mean - (isSame ? copies : 2 - copies))
+        if off > (mean == mean.rounded() ? 0 : 0.5) {
           Issue.record("\(row.variant.id): \(mean), \(copies)")
           return
         }
