@@ -83,7 +83,10 @@ struct DosageMatrixTests {
     func unzipped(_ name: String) throws -> [UInt8] {
       [UInt8](try SharedFolder.unzipped("data/gemma_mouse_hs1940/mouse_hs1940.\(name).gz"))
     }
-    for part in ["bed", "bim", "fam"] { try fixture.write("mice.\(part)", unzipped(part)) }
+    for part in ["bed", "fam"] { try fixture.write("mice.\(part)", unzipped(part)) }
+    // Where GEMMA knows no position it writes -9.
+    let bim = String(decoding: try unzipped("bim"), as: UTF8.self).replacing("\t-9\t", with: "\t0\t")
+    try fixture.write("mice.bim", bim)
     let plink = try PlinkSource(prefix: fixture.path("mice"))
     let geno = try fixture.write("geno.txt", unzipped("geno.txt"))
     try fixture.write("geno.txt.samples", plink.sampleIDs.joined(separator: "\n"))
@@ -100,7 +103,9 @@ struct DosageMatrixTests {
       #expect(isSame || row.variant.alt == call.variant.ref)
       for (mean, copies) in zip(row.dosages, call.dosages) where copies >= 0 && mean >= 0 {
         compared += 1
-        if mean != (isSame ? copies : 2 - copies) {
+        // A mean that is no whole number was imputed, the call rounded from it.
+        let off = abs(mean - (isSame ? copies : 2 - copies))
+        if off > (mean == mean.rounded() ? 0 : 0.5) {
           Issue.record("\(row.variant.id): \(mean), \(copies)")
           return
         }
