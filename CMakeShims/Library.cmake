@@ -72,5 +72,4 @@ add_test(
   COMMAND
     ${CMAKE_COMMAND} -D BUILD=${CMAKE_CURRENT_BINARY_DIR} -D GENERATOR=${CMAKE_GENERATOR}
     -D COMPILER=${CMAKE_C_COMPILER} -P ${CMAKE_CURRENT_SOURCE_DIR}/Client/Check.cmake)
-# A test of Check.cmake ends with this line where a tool is absent.
 set_tests_properties(client PROPERTIES TIMEOUT 1200)
