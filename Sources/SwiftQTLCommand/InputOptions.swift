@@ -275,7 +275,8 @@ struct RunOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "What tables are: text (.tsv.gz, from which later commands read) or Parquet (.parquet).", valueName: "kind"))
+      "What tables are: text (.tsv.gz, from which later commands read) or Parquet (.parquet).",
+      valueName: "kind"))
   var outFormat = OutFormat.tsv
 
   @Option(

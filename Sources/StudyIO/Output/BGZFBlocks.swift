@@ -91,7 +91,9 @@ struct ByteSink {
   }
 
   mutating func append(_ bytes: [UInt8]) throws(SystemFailure) {
-    try bytes.withUnsafeBufferPointer { (bytes) throws(SystemFailure) in try append(UnsafeRawBufferPointer(bytes)) }
+    try bytes.withUnsafeBufferPointer { (bytes) throws(SystemFailure) in
+      try append(UnsafeRawBufferPointer(bytes))
+    }
   }
 
   /// - Precondition: the file is compressed.

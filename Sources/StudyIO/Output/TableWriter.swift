@@ -32,7 +32,9 @@ public final class TableWriter: Sendable {
     var phase = Phase.writing
 
     /// - Parameter path: for the message.
-    mutating func put(_ path: String, _ body: (inout ByteSink) throws(SystemFailure) -> Void) throws(StudyError) {
+    mutating func put(_ path: String, _ body: (inout ByteSink) throws(SystemFailure) -> Void)
+      throws(StudyError)
+    {
       do throws(SystemFailure) {
         try body(&sink)
       } catch {
