@@ -56,10 +56,8 @@ struct CisInteractionCommand: ParsableCommand {
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
     let path = resources.table(best ? "cis_interaction_best" : "cis_interaction")
-    let isIndexed = !best && resources.format == .swiftqtl
-    let rows = try files.open(
-      path, compression: resources.compression,
-      index: isIndexed ? TabixIndex(chromosomeColumn: 2, positionColumn: 3) : nil)
+    let index = best ? nil : resources.pairIndex
+    let rows = try files.open(path, compression: resources.compression, index: index)
     let drops = try DropWriter(
       files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
@@ -93,7 +91,7 @@ struct CisInteractionCommand: ParsableCommand {
     progress.finish()
     try drops.append(summary.drops)
     var notes =
-      isIndexed ? CisNominalCommand.dropIndex(of: rows, unless: order.withLock(\.isSorted)) : []
+      index != nil ? CisNominalCommand.dropIndex(of: rows, unless: order.withLock(\.isSorted)) : []
     if summary.counts.untestable > 0 {
       notes.append("\(summary.counts.untestable) pairs have a singular design and no estimate")
     }

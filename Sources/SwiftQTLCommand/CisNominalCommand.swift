@@ -69,8 +69,7 @@ struct CisNominalCommand: ParsableCommand {
     let interruption = Interruption(givingUp: files)
     defer { withExtendedLifetime(interruption) {} }
     let path = resources.table(selection == nil ? "cis_nominal" : "cis_significant")
-    let isIndexed = resources.format == .swiftqtl && resources.outFormat == .tsv
-    let index = isIndexed ? TabixIndex(chromosomeColumn: 2, positionColumn: 3) : nil
+    let index = resources.pairIndex
     let pairs = try files.open(path, compression: resources.compression, index: index)
     let drops = try DropWriter(
       files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))

@@ -317,6 +317,11 @@ struct RunOptions: ParsableArguments {
   /// At which workers compress rows; nil where whoever writes the file does so.
   var rowCompressionLevel: Int? { outFormat == .tsv ? compressionLevel : nil }
 
+  /// That of a table of pairs by variant, in our own columns.
+  var pairIndex: TabixIndex? {
+    format == .swiftqtl && outFormat == .tsv ? TabixIndex(chromosomeColumn: 2, positionColumn: 3) : nil
+  }
+
   /// The file of a table.
   ///
   /// - Parameter prefix: nil for ``out``.

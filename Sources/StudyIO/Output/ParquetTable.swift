@@ -16,19 +16,20 @@ struct ParquetTable {
   }
 
   /// Columns of text; all that are not named in either set hold real numbers.
-  private static let texts: Set<String> = [
-    "variant_id", "chromosome", "ref", "alt", "phenotype_id", "group_id", "gene_id", "phe_id", "phe_chr",
-    "phe_strd",
-    "var_id", "var_chr", "grp_id", "PID", "PCHR", "VID", "VCHR", "term", "status", "strand", "item", "id",
-    "reason",
-    "detail",
-  ]
-  private static let integers: Set<String> = [
-    "position", "start_distance", "end_distance", "tss_distance", "df", "ma_samples", "n", "num_var", "rank",
-    "order",
-    "phe_from", "phe_to", "n_var_in_cis", "dist_phe_var", "var_from", "var_to", "best_hit", "PSTART", "VPOS",
-    "start", "end",
-  ]
+  private static let texts = words(
+    """
+    variant_id chromosome ref alt phenotype_id group_id gene_id phe_id phe_chr phe_strd var_id var_chr grp_id PID PCHR VID VCHR
+    term status strand class
+    """)
+  private static let integers = words(
+    """
+    position start_distance end_distance tss_distance df ma_samples n num_var rank n_permutations group_size phe_from phe_to grp_size
+    n_var_in_cis dist_phe_var var_from var_to best_hit PSTART VPOS
+    """)
+
+  private static func words(_ text: String) -> Set<String> {
+    Set(text.split(whereSeparator: \.isWhitespace).map(String.init))
+  }
 
   static func column(_ name: String) -> ParquetColumn {
     ParquetColumn(name, texts.contains(name) ? .text : integers.contains(name) ? .integer : .real)
