@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const fuzz_target *const targets[] = {&pgen_target};
+static const fuzz_target *const targets[] = {&bgen_target, &pgen_target};
 
 enum { capacity = 1 << 18 };
 

@@ -26,4 +26,4 @@ typedef struct {
   bool (*decode)(const uint8_t *input, int64_t length);
 } fuzz_target;
 
-extern const fuzz_target pgen_target;
+extern const fuzz_target bgen_target, pgen_target;
