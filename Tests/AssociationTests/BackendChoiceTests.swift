@@ -113,6 +113,21 @@ import Testing
     #expect(forced.counts.rows == rare.counts.rows)
   }
 
+  /// So many samples take several passes over them; the filter leaves nothing of the only block.
+  @Test(arguments: InstructionSet.available) func emptyBlocksOfManySamples(set: InstructionSet) throws {
+    var generator = SplitMix64(5)
+    let n = 20_000
+    #expect(!CacheBlocking(groups: n / 4, shape: set.shape).isWhole || set == .portable)
+    var small = SmallStudy(samples: n)
+    for _ in 0..<4 { small.addTrait((0..<n).map { _ in generator.normal() }) }
+    small.addVariant([Float](repeating: 1, count: n))
+    let error = #expect(throws: StudyError.self) {
+      try TransScan(exclusion: .none).hits(
+        in: small.study(), execution: Execution(backend: .integer, instructions: set))
+    }
+    #expect(error?.kind == .degenerate)
+  }
+
   /// Blocks of one scan may go different ways.
   @Test(arguments: InstructionSet.available) func everyPairIsScreenedOnce(set: InstructionSet) throws {
     var generator = SplitMix64(4)

@@ -259,6 +259,8 @@ struct IntegerScreen: Sendable {
   ) {
     let width = width
     let panels = panels(variants)
+    // A block of which the selection or the filter leaves nothing.
+    guard !panels.isEmpty else { return }
     // Panels share the traits of a pass over the samples; of a whole tile each reads what is in the cache anyway.
     let together = blocking.isWhole ? 1 : panels.count
     let room = together * passTiles * Int(instructions.shape.traits) * width
