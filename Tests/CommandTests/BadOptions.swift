@@ -115,7 +115,7 @@ extension BadInput {
     option("--compression-level 12", "--compression-level"),
     option("--format excel", "--format"),
     option("--format fastqtl", "--format fastqtl"),
-    option("--dosage-field GP", "--dosage-field"),
+    option("--dosage-field HDS", "--dosage-field"),
     option("--alternative sideways", "--alternative"),
     option("--permutations 0", "--permutations"),
     option("--permutations many", "--permutations"),

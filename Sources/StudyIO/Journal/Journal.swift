@@ -41,7 +41,7 @@ public final class Journal: Sendable {
     self.state = Mutex(state)
   }
 
-  deinit { state.withLock { _ = close($0.descriptor) } }
+  deinit { state.withLock { Self.close($0.descriptor) } }
 
   /// Blocks that are there.
   public var count: Int { state.withLock(\.count) }
@@ -54,7 +54,7 @@ public final class Journal: Sendable {
     do throws(StudyError) {
       return Journal(path: path, try start(descriptor, JournalHeader(identity), path))
     } catch {
-      close(descriptor)
+      Self.close(descriptor)
       throw error
     }
   }
@@ -88,7 +88,7 @@ public final class Journal: Sendable {
       guard ftruncate(descriptor, off_t(state.end)) == 0 else { throw .unwritable(path, errno) }
       return Journal(path: path, state)
     } catch {
-      close(descriptor)
+      Self.close(descriptor)
       throw error
     }
   }
@@ -144,12 +144,18 @@ public final class Journal: Sendable {
     let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw .unwritable(path, errno) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
-      close(descriptor)
+      Glibc.close(descriptor)
       throw StudyError(
         .environment, file: path, "another process is writing the journal",
         remedy: "wait for it, or end it first")
     }
     return descriptor
+  }
+
+  /// The lock goes first: a process that another thread is just starting has the descriptor, too, until it runs its program.
+  private static func close(_ descriptor: Int32) {
+    _ = flock(descriptor, LOCK_UN)
+    Glibc.close(descriptor)
   }
 
   private static func write(_ bytes: [UInt8], to descriptor: Int32, at offset: Int, _ path: String)
