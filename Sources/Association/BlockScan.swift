@@ -14,7 +14,9 @@ func scanBlocks<Output: Sendable, Scratch>(
   emit: @escaping @Sendable (Output) throws -> Void
 ) throws {
   let stream = try study.genotypes.stream(
-    GenotypeRequest(samples: study.genotypeSamples, selection: selection, blockSize: Execution.blockSize))
+    GenotypeRequest(
+      samples: study.genotypeSamples, selection: selection, blockSize: Execution.blockSize,
+      workers: execution.workers))
   for _ in 0..<blocks.lowerBound { guard try stream.nextChunk() != nil else { break } }
   let before = stream.fractionRead
   // Calls of `next` come one at a time.

@@ -18,12 +18,18 @@ public struct TraitVariance: Sendable, Equatable {
 public struct HeritabilityScan: Sendable {
   public var likelihood: Likelihood
   public var transform: TraitTransform
+  /// Whether h² is at least 0.
+  public var isConstrained: Bool
   /// Distinct sets of missing samples that are decomposed.
   public var maximumPatterns: Int
 
-  public init(likelihood: Likelihood = .reml, transform: TraitTransform = .none, maximumPatterns: Int = 10) {
+  public init(
+    likelihood: Likelihood = .reml, transform: TraitTransform = .none, isConstrained: Bool = true,
+    maximumPatterns: Int = 10
+  ) {
     self.likelihood = likelihood
     self.transform = transform
+    self.isConstrained = isConstrained
     self.maximumPatterns = maximumPatterns
   }
 
@@ -37,8 +43,9 @@ public struct HeritabilityScan: Sendable {
     BLAS.useSingleThread()
     try execution.require(samples: study.sampleCount, traits: study.features.count)
     let model = MixedModelOptions(
-      test: likelihood == .ml ? .score : .wald, maximumPatterns: maximumPatterns, threads: execution.workers,
-      memory: execution.memory)
+      test: likelihood == .ml ? .score : .wald, isConstrained: isConstrained,
+      maximumPatterns: maximumPatterns,
+      threads: execution.workers, memory: execution.memory)
     let prepared = try PreparedStudy(
       study, ScanOptions(transform: transform, mixedModel: model), workers: execution.workers)
     var summary = ScanSummary(prepared)

@@ -10,6 +10,9 @@ public struct TestedVariant: Sendable {
 }
 
 /// The admitted variants of one block, and their dosages in the analysed samples.
+///
+/// Dosages that are whole numbers are hard calls here whatever the file calls them: a block of such is screened at their price, and a
+/// variant's summary has the same bits in any block.
 final class VariantPanel: Sendable {
   let block: GenotypeBlock
   /// Index in the block of each admitted variant.
@@ -22,22 +25,13 @@ final class VariantPanel: Sendable {
   var sampleCount: Int { block.sampleCount }
 
   init(block: GenotypeBlock, filter: VariantFilter) {
+    var block = block
+    let (summaries, calls) = Self.summaries(block)
+    if let calls { block.dosages = .hardCalls(calls) }
     var columns: [Int] = []
     var variants: [TestedVariant] = []
     var drops = block.drops
-    let n = block.sampleCount
-    for j in 0..<block.count {
-      let summary =
-        switch block.dosages {
-        case .hardCalls(let codes):
-          codes.withUnsafeBufferPointer {
-            VariantSummary(codes: UnsafeBufferPointer(rebasing: $0[j * n..<(j + 1) * n]))
-          }
-        case .fractional(let values):
-          values.withUnsafeBufferPointer {
-            VariantSummary(dosages: UnsafeBufferPointer(rebasing: $0[j * n..<(j + 1) * n]))
-          }
-        }
+    for (j, summary) in summaries.enumerated() {
       if let (reason, detail) = filter.reasonToDrop(summary) {
         drops.append(Drop(.variant, id: block.variants[j].id, reason: reason, detail: detail))
       } else {
@@ -52,6 +46,43 @@ final class VariantPanel: Sendable {
     self.drops = drops
   }
 
+  /// - Returns: of every variant of the block, and its dosages as hard calls where all of them can be so.
+  private static func summaries(_ block: GenotypeBlock) -> ([VariantSummary], calls: [UInt8]?) {
+    let n = block.sampleCount
+    let values: [Float]
+    switch block.dosages {
+    case .hardCalls(let codes):
+      let summaries = codes.withUnsafeBufferPointer { codes in
+        (0..<block.count).map {
+          VariantSummary(codes: UnsafeBufferPointer(rebasing: codes[$0 * n..<($0 + 1) * n]))
+        }
+      }
+      return (summaries, nil)
+    case .fractional(let fractional): values = fractional
+    }
+    var wholeCount = 0
+    var summaries: [VariantSummary] = []
+    let codes = [UInt8](unsafeUninitializedCapacity: values.count) { codes, count in
+      values.withUnsafeBufferPointer { values in
+        for j in 0..<block.count {
+          let own = UnsafeBufferPointer(rebasing: values[j * n..<(j + 1) * n])
+          // Beside each other while all are whole, else in place of the one before.
+          let calls = UnsafeMutableBufferPointer(rebasing: codes[wholeCount * n..<(wholeCount + 1) * n])
+          guard let base = own.baseAddress, let first = calls.baseAddress,
+            sk_whole_dosages(base, Int64(n), first) != 0
+          else {
+            summaries.append(VariantSummary(dosages: own))
+            continue
+          }
+          summaries.append(VariantSummary(codes: UnsafeBufferPointer(calls)))
+          if wholeCount == j { wholeCount += 1 }
+        }
+      }
+      count = wholeCount * n
+    }
+    return (summaries, wholeCount == block.count ? codes : nil)
+  }
+
   /// Writes g − ḡ in fp32 (missing 0), n × count: centred in fp64, so one rounding of the difference is all it loses.
   func writeCentered(to panel: UnsafeMutablePointer<Float>) {
     let n = sampleCount
@@ -63,10 +94,7 @@ final class VariantPanel: Sendable {
         let table: [Float] = [Float(0 - mean), Float(1 - mean), Float(2 - mean), 0]
         codes.withUnsafeBufferPointer { sk_expand_codes($0.baseAddress! + j * n, table, Int64(n), out) }
       case .fractional(let values):
-        for i in 0..<n {
-          let g = values[j * n + i]
-          out[i] = g.isNaN ? 0 : Float(Double(g) - mean)
-        }
+        values.withUnsafeBufferPointer { sk_expand_dosages($0.baseAddress! + j * n, mean, Int64(n), out) }
       }
     }
   }

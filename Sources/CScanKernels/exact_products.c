@@ -1,4 +1,5 @@
 #include "exact_products.h"
+#include <math.h>
 #include <string.h>
 
 #pragma STDC FP_CONTRACT OFF
@@ -12,9 +13,18 @@
 
 typedef double v8 __attribute__((vector_size(64), aligned(8), may_alias));
 
+typedef float v8f __attribute__((vector_size(32)));
+typedef int32_t v8i __attribute__((vector_size(32)));
+
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE double reduce(const double *l) { return ((l[0] + l[4]) + (l[2] + l[6])) + ((l[1] + l[5]) + (l[3] + l[7])); }
+
+INLINE int64_t total(const v8i *lanes) {
+  int64_t sum = 0;
+  for (int j = 0; j < 8; j++) sum += (*lanes)[j];
+  return sum;
+}
 
 // Dot products of `rows` vectors x (n apart) with the columns of y at `index` (NULL: 0, 1, …): out[w + stride·i].
 //
@@ -136,38 +146,28 @@ CLONES double sk_residual_sum(const double *x, const double *y, double r, int64_
 }
 
 CLONES void sk_count_dosages(const float *x, int64_t n, sk_dosage_counts *out) {
-  double sum[8] = {0}, above[8] = {0};
-  int32_t observed = 0, one = 0, two = 0, low = 0;
+  v8 sum = {0}, above = {0};
+  // A comparison is −1 where it holds.
+  v8i observed = {0}, carriers = {0}, middle = {0}, two = {0}, below = {0};
   for (int64_t k = 0; k < n; k += 8) {
-    const int64_t stop = n - k < 8 ? n - k : 8;
-    if (stop == 8) {
-      for (int j = 0; j < 8; j++) {
-        const float g = x[k + j];
-        const int ok = g == g;
-        const double v = ok ? (double)g : 0.0;
-        sum[j] += v;
-        above[j] += g > 0.5f ? v : 0.0;
-        observed += ok;
-        one += g >= 0.5f && g < 1.5f;
-        two += g >= 1.5f;
-        low += g < 1.5f;
-      }
-      continue;
+    v8f g = {0};
+    if (n - k >= 8) {
+      memcpy(&g, x + k, sizeof g);
+    } else {
+      for (int j = 0; j < 8; j++) g[j] = NAN;
+      for (int64_t j = 0; j < n - k; j++) g[j] = x[k + j];
     }
-    for (int j = 0; j < stop; j++) {
-      const float g = x[k + j];
-      if (g != g) continue;
-      sum[j] += g;
-      if (g > 0.5f) above[j] += g;
-      observed++;
-      one += g >= 0.5f && g < 1.5f;
-      two += g >= 1.5f;
-      low += g < 1.5f;
-    }
+    const v8i known = g == g, over_half = g > 0.5f;
+    sum += __builtin_convertvector((v8f)((v8i)g & known), v8);
+    above += __builtin_convertvector((v8f)((v8i)g & over_half), v8);
+    observed -= known;
+    carriers -= over_half;
+    middle -= (g >= 0.5f) & (g < 1.5f);
+    two -= g >= 1.5f;
+    below -= g < 1.5f;
   }
-  int32_t half = 0;
-  for (int64_t k = 0; k < n; k++) half += x[k] > 0.5f;
-  *out = (sk_dosage_counts){observed, one, two, half, low, reduce(sum), reduce(above)};
+  *out = (sk_dosage_counts){total(&observed), total(&middle), total(&two),          total(&carriers),
+                            total(&below),    reduce((double *)&sum), reduce((double *)&above)};
 }
 
 CLONES double sk_centered_squares(const float *x, double mean, int64_t n) {

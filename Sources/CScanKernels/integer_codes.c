@@ -8,6 +8,14 @@
 #define CLONES
 #endif
 
+typedef float v8f __attribute__((vector_size(32)));
+typedef double v8d __attribute__((vector_size(64)));
+typedef int32_t v8i __attribute__((vector_size(32)));
+typedef int64_t v8l __attribute__((vector_size(64)));
+typedef uint8_t v8b __attribute__((vector_size(8)));
+
+#define INLINE static inline __attribute__((always_inline))
+
 CLONES void sk_pattern_lengths(const float *lost, const float *deletion, const float *factor, int64_t patterns,
                                float squared, float growth, float offset, float *lower, int64_t stride) {
   // Sixteen at a time in a vector, then into their rows.
@@ -83,33 +91,70 @@ int sk_equal_calls(const uint8_t *a, const uint8_t *b, int64_t n) {
   return 1;
 }
 
+// Eight dosages: sums are of lanes, since one sum at a time would wait for each addition.
+INLINE void encode_eight(const v8f *g, double mean, double low, double scale, int32_t largest, v8i *codes, v8l sums[2], v8d errors[2]) {
+  const v8d known = __builtin_convertvector(*g, v8d);
+  const v8l absent = known != known;
+  const v8d value = (v8d)(((v8l)known & ~absent) | ((v8l)(v8d){mean, mean, mean, mean, mean, mean, mean, mean} & absent));
+  v8i code = __builtin_convertvector((value - low) * scale + 0.5, v8i);
+  const v8i high = code > largest;
+  code = (code & ~(code < 0) & ~high) | (largest & high);
+  const v8d delta = value - (low + __builtin_convertvector(code, v8d) * (1 / scale));
+  *codes = code;
+  sums[0] += __builtin_convertvector(code, v8l);
+  sums[1] += __builtin_convertvector(code * code, v8l);
+  errors[0] += delta;
+  errors[1] += delta * delta;
+}
+
 CLONES sk_code_sums sk_encode_dosages(const float *g, int64_t n, double mean, double low, double scale, int32_t largest,
                                       uint8_t *codes) {
-  sk_code_sums sums = {0};
-  const double step = 1 / scale;
-  for (int64_t i = 0; i < n; i++) {
-    const double value = g[i] != g[i] ? mean : (double)g[i];
-    const double scaled = (value - low) * scale + 0.5;
-    int32_t code = (int32_t)scaled;
-    code = code < 0 ? 0 : code > largest ? largest : code;
-    const double delta = value - (low + code * step);
-    codes[i] = (uint8_t)code;
-    sums.sum += code;
-    sums.squares += code * code;
-    sums.error += delta;
-    sums.squared_error += delta * delta;
+  v8l sums[2] = {{0}, {0}};
+  v8d errors[2] = {{0}, {0}};
+  int64_t i = 0;
+  for (; i < n; i += 8) {
+    v8f eight = {0};
+    if (n - i >= 8) {
+      memcpy(&eight, g + i, sizeof eight);
+    } else {
+      // `low` has code 0 and no error.
+      for (int j = 0; j < 8; j++) eight[j] = (float)low;
+      for (int64_t j = 0; j < n - i; j++) eight[j] = g[i + j];
+    }
+    v8i code;
+    encode_eight(&eight, mean, low, scale, largest, &code, sums, errors);
+    const v8b bytes = __builtin_convertvector(code, v8b);
+    memcpy(codes + i, &bytes, (size_t)(n - i < 8 ? n - i : 8));
   }
-  return sums;
+  sk_code_sums out = {0};
+  for (int j = 0; j < 8; j++) {
+    out.sum += sums[0][j];
+    out.squares += sums[1][j];
+    out.error += errors[0][j];
+    out.squared_error += errors[1][j];
+  }
+  return out;
 }
 
 CLONES void sk_range(const float *g, int64_t n, float *low, float *high) {
-  float least = INFINITY, most = -INFINITY;
-  for (int64_t i = 0; i < n; i++) {
-    least = g[i] < least ? g[i] : least;
-    most = g[i] > most ? g[i] : most;
+  float least[16], most[16];
+  for (int j = 0; j < 16; j++) least[j] = INFINITY, most[j] = -INFINITY;
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16)
+    for (int j = 0; j < 16; j++) {
+      least[j] = g[i + j] < least[j] ? g[i + j] : least[j];
+      most[j] = g[i + j] > most[j] ? g[i + j] : most[j];
+    }
+  for (; i < n; i++) {
+    least[0] = g[i] < least[0] ? g[i] : least[0];
+    most[0] = g[i] > most[0] ? g[i] : most[0];
   }
-  *low = least <= most ? least : 0;
-  *high = least <= most ? most : 0;
+  for (int j = 1; j < 16; j++) {
+    least[0] = least[j] < least[0] ? least[j] : least[0];
+    most[0] = most[j] > most[0] ? most[j] : most[0];
+  }
+  *low = least[0] <= most[0] ? least[0] : 0;
+  *high = least[0] <= most[0] ? most[0] : 0;
 }
 
 CLONES double sk_largest_magnitude(const double *y, int64_t n) {

@@ -103,6 +103,10 @@ CLONES void sk_expand_codes(const uint8_t *codes, const float table[4], int64_t 
   }
 }
 
+CLONES void sk_expand_dosages(const float *g, double mean, int64_t n, float *panel) {
+  for (int64_t k = 0; k < n; k++) panel[k] = g[k] == g[k] ? (float)((double)g[k] - mean) : 0;
+}
+
 CLONES void sk_count_codes(const uint8_t *codes, int64_t n, int64_t counts[4]) {
   int64_t c1 = 0, c2 = 0, c3 = 0;
   for (int64_t start = 0; start < n; start += 128) {
@@ -122,4 +126,19 @@ CLONES void sk_count_codes(const uint8_t *codes, int64_t n, int64_t counts[4]) {
   counts[1] = c1;
   counts[2] = c2;
   counts[3] = c3;
+}
+
+CLONES int sk_whole_dosages(const float *g, int64_t n, uint8_t *codes) {
+  for (int64_t start = 0; start < n; start += 256) {
+    // Fractional dosages end the search early.
+    const int64_t stop = start + 256 < n ? start + 256 : n;
+    uint32_t others = 0;
+    for (int64_t k = start; k < stop; k++) {
+      const uint32_t zero = g[k] == 0, one = g[k] == 1, two = g[k] == 2, missing = g[k] != g[k];
+      codes[k] = (uint8_t)(one + 2 * two + 3 * missing);
+      others |= !(zero | one | two | missing);
+    }
+    if (others) return 0;
+  }
+  return 1;
 }

@@ -70,7 +70,7 @@ public struct PairRefit {
     let weight = determinant.count - (isRestricted ? 1 : 0)
     let h = components.search.minimum(
       slope: {
-        let sums = Sums(yy, gy, gg, components.excess, ProfileSearch.grid[$0])
+        let sums = Sums(yy, gy, gg, components.excess, components.search.grid[$0])
         return weight * sums.residual.first / sums.residual.value + determinant.slopes[$0]
           + (isRestricted ? sums.logLength.first : 0)
       },

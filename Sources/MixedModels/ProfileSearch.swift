@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// Where a profile −2·ln L is least over h in [0, 1 − 1e-5], for functions that may have several minima.
+/// Where a profile −2·ln L is least over h in [0, 1 − 1e-5], or from below 0 on, for functions that may have several minima.
 ///
 /// The derivative's sign on a grid finds every minimum wider than its steps; each is refined by Newton's method with bisection as
 /// the fallback. Grid and stopping rule do not depend on the scale of the data.
@@ -8,8 +8,12 @@ struct ProfileSearch: Sendable {
   /// λ = h/(1 − h) up to 1e5 (as GEMMA).
   static let largest = 1 - 1e-5
 
-  /// h, 0 first.
-  static let grid: [Double] = {
+  /// Below 0 no eigenvalue's variance 1 + h(λ − 1) falls under this share of what it is at h = 0: at the largest λ, where it vanishes
+  /// first, a trait that happens to have nothing on that axis would make the likelihood infinite.
+  static let leastVariance = 0.1
+
+  /// h from 0 on.
+  private static let proportions: [Double] = {
     // ln λ from −9 to ln 1e5, in steps of at most ½.
     let (low, high) = (-9.0, log(largest / (1 - largest)))
     let steps = Int(((high - low) * 2).rounded(.up))
@@ -17,8 +21,27 @@ struct ProfileSearch: Sendable {
       + [largest]
   }()
 
-  /// Whether the end of the grid is no minimum where there is another: the profile has no bound at h = 1.
+  /// Ascending, 0 among them.
+  let grid: [Double]
+  /// Whether the upper end of the grid is no minimum where there is another: the profile has no bound at h = 1.
   let isUnbounded: Bool
+
+  /// - Parameter largestExcess: λmax − 1 where h may be negative.
+  init(isUnbounded: Bool, largestExcess: Double? = nil) {
+    self.isUnbounded = isUnbounded
+    var negative: [Double] = []
+    if let largestExcess, largestExcess > 0 {
+      // In equal steps of ln(1 + h(λmax − 1)), at most ½ each.
+      let steps = Int((-2 * log(Self.leastVariance)).rounded(.up))
+      negative = (1...steps).reversed().map {
+        (pow(Self.leastVariance, Double($0) / Double(steps)) - 1) / largestExcess
+      }
+    }
+    grid = negative + Self.proportions
+  }
+
+  /// The least h; 0 where it may not be negative.
+  var lowest: Double { grid[0] }
 
   /// - Parameters:
   ///   - slope: f' at an index of the grid.
@@ -29,7 +52,6 @@ struct ProfileSearch: Sendable {
     slope: (Int) -> Double, derivatives: (Double) -> (first: Double, second: Double),
     value: (Double) -> Double
   ) -> Double {
-    let grid = Self.grid
     var best: (h: Double, value: Double)?
     var found: Double?
     func consider(_ h: Double) {
@@ -42,7 +64,7 @@ struct ProfileSearch: Sendable {
       best = own < least.value ? (h, own) : least
     }
     var previous = slope(0)
-    if !(previous < 0) { consider(0) }
+    if !(previous < 0) { consider(lowest) }
     for k in 1..<grid.count {
       let next = slope(k)
       if previous < 0, next >= 0 { consider(refine(grid[k - 1], grid[k], derivatives)) }
@@ -70,7 +92,7 @@ struct ProfileSearch: Sendable {
         continue
       }
       // The error is squared: what is left is rounding. Digits of 1 − h count as those of h do.
-      if abs(newton - h) <= 1e-8 * min(h, 1 - h) { return newton }
+      if abs(newton - h) <= 1e-8 * min(abs(h), 1 - h) { return newton }
       h = newton
     }
     return h

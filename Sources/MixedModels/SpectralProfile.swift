@@ -5,15 +5,15 @@ internal import Glibc
 struct LogDeterminant: Sendable {
   /// λ − 1.
   let excess: [Double]
-  /// Its derivative on the search's grid.
+  /// Its derivative on the grid of the search.
   let slopes: [Double]
 
   /// The number of eigenvalues, N of the likelihood.
   var count: Double { Double(excess.count) }
 
-  init(_ excess: [Double]) {
+  init(_ excess: [Double], grid: [Double]) {
     self.excess = excess
-    slopes = ProfileSearch.grid.map { SpectralSums(excess, excess, $0).zeroth }
+    slopes = grid.map { SpectralSums(excess, excess, $0).zeroth }
   }
 
   func value(_ h: Double) -> Double {

@@ -22,11 +22,14 @@ public struct VarianceEstimate: Sendable, Equatable {
     case interior
     /// The likelihood falls from h² = 0 on.
     case zero
+    /// Where h² may be negative: it falls from its least value on.
+    case lowest
     /// It still rises at h² = 1 − 1e-5.
     case one
   }
 
-  /// h²: the share of variance that the relationship explains (GEMMA's pve, GCTA's V(G)/Vp for a matrix with mean diagonal 1).
+  /// h²: the share of variance that the relationship explains (GEMMA's pve, GCTA's V(G)/Vp for a matrix with mean diagonal 1). Where it
+  /// may be negative (``VarianceComponents/init(_:likelihood:isConstrained:)``) relatives that are less alike than strangers make it so.
   public var heritability: Double
   /// Of h², from the observed information; NaN at a boundary.
   public var standardError: Double
@@ -54,9 +57,12 @@ public struct VarianceEstimate: Sendable, Equatable {
 
   /// 2·(ln L − ln L₀).
   public var likelihoodRatio: Double { max(0, 2 * (logLikelihood - nullLogLikelihood)) }
-  /// ln p of h² = 0, on ½χ²₀ + ½χ²₁ (Self & Liang 1987, doi:10.1080/01621459.1987.10478472).
+  /// ln p of h² = 0 against h² > 0, on ½χ²₀ + ½χ²₁ (Self & Liang 1987, doi:10.1080/01621459.1987.10478472); where h² is negative the
+  /// other half, p > ½.
   public var logP: Double {
-    likelihoodRatio > 0 ? log(0.5) + ChiSquared.logUpperP(likelihoodRatio, degreesOfFreedom: 1) : 0
+    guard likelihoodRatio > 0 else { return 0 }
+    let half = log(0.5) + ChiSquared.logUpperP(likelihoodRatio, degreesOfFreedom: 1)
+    return heritability < 0 ? log1p(-exp(half)) : half
   }
 }
 
@@ -76,14 +82,21 @@ public struct VarianceComponents: Sendable {
   let determinant: LogDeterminant
   let search: ProfileSearch
 
+  /// - Parameter isConstrained: whether h² is at least 0. Where it is 0 in truth, half of such estimates are at that end, and tests of
+  ///   variants that follow the relationship are then conservative. Unconstrained, it may fall until 1 + h²(λ − 1) is 0.1 at the largest λ.
   /// - Precondition: ML needs a decomposition made for it.
-  public init(_ decomposition: SpectralDecomposition, likelihood: Likelihood = .reml) {
+  public init(
+    _ decomposition: SpectralDecomposition, likelihood: Likelihood = .reml, isConstrained: Bool = true
+  ) {
     self.decomposition = decomposition
     self.likelihood = likelihood
     excess = decomposition.values.map { $0 - 1 }
     precondition(likelihood == .reml || !decomposition.kinshipValues.isEmpty)
-    determinant = LogDeterminant(likelihood == .reml ? excess : decomposition.kinshipValues.map { $0 - 1 })
-    search = ProfileSearch(isUnbounded: likelihood == .ml)
+    let ofKinship = decomposition.kinshipValues.map { $0 - 1 }
+    search = ProfileSearch(
+      isUnbounded: likelihood == .ml,
+      largestExcess: isConstrained ? nil : (likelihood == .reml ? excess : excess + ofKinship).max())
+    determinant = LogDeterminant(likelihood == .reml ? excess : ofKinship, grid: search.grid)
   }
 
   /// 256 KiB, a share of the second-level cache.
@@ -154,14 +167,15 @@ public struct VarianceComponents: Sendable {
   func estimate(squares w: [Double]) -> VarianceEstimate {
     let best = search.minimum(
       slope: {
-        determinant.count * slope(SpectralSums(w, excess, ProfileSearch.grid[$0])) + determinant.slopes[$0]
+        determinant.count * slope(SpectralSums(w, excess, search.grid[$0])) + determinant.slopes[$0]
       },
       derivatives: { derivatives(w, $0) }, value: { profile(w, $0).value })
     let null = profile(w, 0)
     var (h, at) = (best, profile(w, best))
     // What rounding could gain is nothing: where all eigenvalues are alike the profile is flat.
     if !(null.value - at.value > 1e-12 * determinant.count) { (h, at) = (0, null) }
-    let status: VarianceEstimate.Status = h <= 0 ? .zero : h >= ProfileSearch.largest ? .one : .interior
+    let status: VarianceEstimate.Status =
+      h == 0 ? .zero : h <= search.lowest ? .lowest : h >= ProfileSearch.largest ? .one : .interior
     let count = determinant.count
     let constant = count * (log(2 * .pi / count) + 1)
     return VarianceEstimate(

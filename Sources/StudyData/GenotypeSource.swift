@@ -30,12 +30,17 @@ public struct GenotypeRequest: Sendable {
   public var selection: VariantSelection
   /// Variants per block before selection: results never depend on it.
   public var blockSize: Int
+  /// Threads that may decompress ahead of the reader, where the format allows it: results never depend on it.
+  public var workers: Int
 
-  public init(samples: [Int], selection: VariantSelection = .init(), blockSize: Int = 512) {
-    precondition(blockSize > 0)
+  public init(
+    samples: [Int], selection: VariantSelection = .init(), blockSize: Int = 512, workers: Int = 1
+  ) {
+    precondition(blockSize > 0 && workers > 0)
     self.samples = samples
     self.selection = selection
     self.blockSize = blockSize
+    self.workers = workers
   }
 }
 

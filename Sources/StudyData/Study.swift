@@ -209,7 +209,19 @@ public struct Study: Sendable {
     StudyError(
       .inconsistent,
       "no sample is shared: \(a) has \(firstNames(inA)), \(b) has \(firstNames(inB))",
-      remedy: "use the same sample ids in both files")
+      remedy: pastedFamilies(a, inA, inB) ?? pastedFamilies(b, inB, inA)
+        ?? "use the same sample ids in both files")
+  }
+
+  /// What to do where ids are those of the other file behind a family id, as `plink2 --export` pastes them.
+  private static func pastedFamilies(_ path: String, _ ids: [String], _ others: [String]) -> String? {
+    let others = Set(others)
+    let isPasted = ids.contains { id in
+      id.indices.contains { id[$0] == "_" && others.contains(String(id[id.index(after: $0)...])) }
+    }
+    return isPasted
+      ? "\(path) has family and individual ids pasted by '_': make it with individual ids alone (plink2 --export … id-paste=iid)"
+      : nil
   }
 }
 

@@ -6,7 +6,7 @@ struct HeritabilityCommand: ParsableCommand {
     commandName: "heritability",
     abstract: "How much of each phenotype's variance a relationship matrix explains.",
     discussion: """
-      Writes OUT.heritability.tsv.gz, a row per phenotype in their order: h2 of y = covariates + u + e, Var u = variance * h2 * K/s, Var e = variance * (1 - h2), with s = tr(CKC)/n for the centred matrix of the analysed samples (GEMMA's pve), by restricted maximum likelihood. pval_lrt tests h2 = 0 (half a chi-square on one degree of freedom). status: interior, or zero or one where the likelihood is highest at that end; h2_se is NA there.
+      Writes OUT.heritability.tsv.gz, a row per phenotype in their order: h2 of y = covariates + u + e, Var u = variance * h2 * K/s, Var e = variance * (1 - h2), with s = tr(CKC)/n for the centred matrix of the analysed samples (GEMMA's pve), by restricted maximum likelihood. pval_lrt tests h2 = 0 (half a chi-square on one degree of freedom). status: interior, or zero or one where the likelihood is highest at that end; h2_se is NA there. With --reml-no-constrain h2 may be negative, where relatives are less alike than strangers: pval_lrt is then above a half, and status is lowest at the least possible value.
 
       Phenotypes that miss different samples need a decomposition of their own (--max-patterns).
 
@@ -31,6 +31,8 @@ struct HeritabilityCommand: ParsableCommand {
 
   @Flag(help: "Rank-based inverse normal transform of each phenotype: quantile of (rank - 0.5)/n.")
   var normal = false
+
+  @Flag(help: HeritabilityBound.help) var remlNoConstrain = false
 
   @Option(help: ArgumentHelp("At most so many different sets of missing samples.", valueName: "n"))
   var maxPatterns = 10
@@ -61,7 +63,8 @@ struct HeritabilityCommand: ParsableCommand {
 
     let started = progress.elapsed
     let scan = HeritabilityScan(
-      likelihood: ml ? .ml : .reml, transform: normal ? .inverseNormal : .none, maximumPatterns: maxPatterns)
+      likelihood: ml ? .ml : .reml, transform: normal ? .inverseNormal : .none,
+      isConstrained: !remlNoConstrain, maximumPatterns: maxPatterns)
     let summary = try scan.run(in: study, execution: resources.execution)
     let rows = summary.variances
     let scanned = progress.elapsed

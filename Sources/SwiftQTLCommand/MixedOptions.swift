@@ -29,6 +29,8 @@ struct MixedOptions: ParsableArguments {
   )
   var lmmExact = false
 
+  @Flag(help: HeritabilityBound.help) var remlNoConstrain = false
+
   @Flag(
     help:
       "Leave the variant's own chromosome out of the matrix, by the files that grm --by-chromosome wrote beside it."
@@ -50,6 +52,7 @@ struct MixedOptions: ParsableArguments {
     guard !lmmExact || lmmTest == .wald else {
       throw ValidationError("--lmm-exact is not for --lmm-test score.")
     }
+    guard isMixed || !remlNoConstrain else { throw ValidationError("--reml-no-constrain needs --grm.") }
     guard grm != nil || !loco else { throw ValidationError("--loco needs --grm.") }
     guard maxPatterns > 0 else { throw ValidationError("--max-patterns must be at least 1.") }
   }
@@ -102,8 +105,8 @@ struct MixedOptions: ParsableArguments {
 
   func modelOptions(_ execution: Execution) -> MixedModelOptions {
     MixedModelOptions(
-      test: lmmTest, refitsExactly: lmmExact, maximumPatterns: maxPatterns, threads: execution.workers,
-      memory: execution.memory)
+      test: lmmTest, refitsExactly: lmmExact, isConstrained: !remlNoConstrain, maximumPatterns: maxPatterns,
+      threads: execution.workers, memory: execution.memory)
   }
 
   func files(of study: Study) throws(StudyError) -> [String] {
@@ -114,4 +117,10 @@ struct MixedOptions: ParsableArguments {
     }
     return files
   }
+}
+
+/// `--reml-no-constrain`, by GCTA's name.
+enum HeritabilityBound {
+  static let help: ArgumentHelp =
+    "h2 may be negative (by ML, too). Without, tests of phenotypes that owe nothing to relatedness are conservative."
 }

@@ -115,6 +115,13 @@ extension BadInput {
     BadInput("no sample in genotypes and phenotypes", at: nil, "no sample is shared") {
       try $0.edit("g.fam") { $0.replacing("S0", with: "T0") }
     },
+    BadInput(
+      "samples of PLINK pasted with their families", at: nil, "no sample is shared", remedy: "id-paste=iid"
+    ) { folder -> Void in
+      for file in ["e.bed", "c.tsv"] {
+        try folder.edit(file) { $0.replacing("S0", with: "F_1_S0") }
+      }
+    },
     BadInput("no sample in phenotypes and covariates", at: "c.tsv", "neither side holds sample ids") {
       try $0.edit("c.tsv") { $0.replacing("S0", with: "T0") }
     },

@@ -47,8 +47,9 @@ import Testing
   }
 
   /// The estimate of one gene from what the library says of its samples.
-  private func expected(_ gene: Int, _ likelihood: Likelihood) throws -> (n: Int, estimate: VarianceEstimate)
-  {
+  private func expected(
+    _ gene: Int, _ likelihood: Likelihood, isConstrained: Bool = true
+  ) throws -> (n: Int, estimate: VarianceEstimate) {
     let kept = study.samples.indices.filter { $0 > 0 && study.values[gene][$0] != nil }
     let n = kept.count
     let k = Kinship(
@@ -61,13 +62,15 @@ import Testing
       try SpectralDecomposition(
         of: k, covariateBasis: OrthonormalBasis(of: covariates).basis, forMaximumLikelihood: likelihood == .ml
       ),
-      likelihood: likelihood)
+      likelihood: likelihood, isConstrained: isConstrained)
     let y = Matrix(rows: n, columns: 1, storage: kept.compactMap { study.values[gene][$0] })
     return (n, try #require(components.estimates(of: y)[0]))
   }
 
-  @Test(arguments: [Likelihood.reml, .ml]) func rows(_ likelihood: Likelihood) throws {
-    try run(likelihood == .ml ? ["--ml"] : []).expectSuccess()
+  @Test(arguments: [Likelihood.reml, .ml], [true, false])
+  func rows(_ likelihood: Likelihood, isConstrained: Bool) throws {
+    try run((likelihood == .ml ? ["--ml"] : []) + (isConstrained ? [] : ["--reml-no-constrain"]))
+      .expectSuccess()
     let table = try Table(gzip: folder.path("r.heritability.tsv.gz"))
     #expect(
       table.header == [
@@ -76,7 +79,7 @@ import Testing
       ])
     #expect(try table.texts("phenotype_id").map(String.init) == study.genes.map(\.id))
     for (gene, row) in table.rows.enumerated() {
-      let (n, estimate) = try expected(gene, likelihood)
+      let (n, estimate) = try expected(gene, likelihood, isConstrained: isConstrained)
       #expect(Int(row[1]) == n)
       let numbers = [
         estimate.heritability, estimate.standardError, estimate.variance, estimate.logLikelihood,
@@ -90,6 +93,7 @@ import Testing
       #expect(abs((Double(row[8]) ?? .nan) - exp(estimate.logP)) < 1e-6)
       #expect(row[9] == estimate.status.rawValue)
     }
+    #expect(table.rows.contains { (Double($0[2]) ?? 0) < 0 } != isConstrained)
     let drops = try Gzip.text(folder.path("r.drops.tsv.gz"))
     #expect(drops.contains("sample\tS000\tnot in every file") && drops.contains("sample\tother"))
     let manifest = try folder.text("r.manifest.json")

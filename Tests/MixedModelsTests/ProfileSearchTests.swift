@@ -6,10 +6,10 @@ import Testing
 
 @Suite struct ProfileSearchTests {
   /// Two groups of eigenvalues and a trait that likes both ends give profiles with two minima: the lower one is found, as by looking
-  /// everywhere.
-  @Test func globalMinimum() {
+  /// everywhere; h from 0 on, or from below 0.
+  @Test(arguments: [true, false]) func globalMinimum(isConstrained: Bool) {
     var generator = SplitMix64(77)
-    var bimodal = 0
+    var (bimodal, negative) = (0, 0)
     for _ in 0..<60 {
       let n = Int.random(in: 4...40, using: &generator)
       let excess = (0..<n).map { _ in
@@ -17,7 +17,8 @@ import Testing
       }
       let squares = excess.map { _ in generator.logUniform(-4, 1) * generator.normal() * generator.normal() }
         .map(abs)
-      let determinant = LogDeterminant(excess)
+      let search = ProfileSearch(isUnbounded: false, largestExcess: isConstrained ? nil : excess.max())
+      let determinant = LogDeterminant(excess, grid: search.grid)
       let value = { (h: Double) -> Double in
         Double(n) * log(SpectralSums(squares, excess, h).zeroth) + determinant.value(h)
       }
@@ -28,11 +29,14 @@ import Testing
           Double(n) * slope + d.first, Double(n) * (2 * s.second / s.zeroth - slope * slope) + d.second
         )
       }
-      let found = ProfileSearch(isUnbounded: false).minimum(
-        slope: { derivatives(ProfileSearch.grid[$0]).first }, derivatives: derivatives, value: value)
+      let found = search.minimum(
+        slope: { derivatives(search.grid[$0]).first }, derivatives: derivatives, value: value)
+      negative += found < 0 ? 1 : 0
 
-      // Steps in ln h/(1 − h), and the ends.
-      var grid: [Double] = [0]
+      // Steps in ln h/(1 − h), before them equal ones, and the ends.
+      var grid: [Double] =
+        search.lowest < 0 ? (0..<20_000).map { search.lowest * (1 - Double($0) / 20_000) } : []
+      grid.append(0)
       for k in 0..<100_000 {
         let logit = -15 + 26.5 * Double(k) / 100_000
         grid.append(1 / (1 + exp(-logit)))
@@ -53,11 +57,21 @@ import Testing
       bimodal += minima > 1 ? 1 : 0
     }
     #expect(bimodal >= 5)
+    #expect(isConstrained ? negative == 0 : negative >= 5)
   }
 
   @Test func grid() {
-    #expect(ProfileSearch.grid.first == 0 && ProfileSearch.grid.last == 1 - 1e-5)
-    for (a, b) in zip(ProfileSearch.grid, ProfileSearch.grid.dropFirst()) { #expect(a < b) }
-    #expect(ProfileSearch.grid.count < 50)
+    let constrained = ProfileSearch(isUnbounded: false)
+    #expect(constrained.grid.first == 0 && constrained.grid.last == 1 - 1e-5)
+    let unconstrained = ProfileSearch(isUnbounded: false, largestExcess: 4)
+    // 1 + 4h is a tenth.
+    #expect(abs(unconstrained.lowest + 0.9 / 4) < 1e-15)
+    #expect(Array(unconstrained.grid.suffix(constrained.grid.count)) == constrained.grid)
+    // Where all eigenvalues are alike no variance can be less than the others.
+    #expect(ProfileSearch(isUnbounded: false, largestExcess: 0).lowest == 0)
+    for grid in [constrained.grid, unconstrained.grid] {
+      for (a, b) in zip(grid, grid.dropFirst()) { #expect(a < b) }
+      #expect(grid.count < 60)
+    }
   }
 }

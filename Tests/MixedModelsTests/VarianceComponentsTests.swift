@@ -238,6 +238,57 @@ struct MixedProblem {
     #expect(estimate.logP == 0)
   }
 
+  /// Families of one size, K = 1 within and 0 between: unconstrained REML is the analysis of variance, σ²_b = (MSB − MSW)/k, negative
+  /// where sibs are less alike than strangers.
+  @Test(arguments: [0.4, 0, -0.2]) func analysisOfVariance(intraclass: Double) throws {
+    let (families, k) = (40, 4)
+    let n = families * k
+    let kinship = Kinship(
+      path: "families", sampleIDs: (0..<n).map { "s\($0)" },
+      matrix: Matrix(rows: n, columns: n, storage: (0..<n * n).map { $0 / n / k == $0 % n / k ? 1 : 0 }))
+    let basis = Matrix(rows: n, columns: 1, repeating: 1 / Double(n).squareRoot())
+    let decomposition = try SpectralDecomposition(of: kinship, covariateBasis: basis)
+    let components = VarianceComponents(decomposition, isConstrained: false)
+    var generator = SplitMix64(31)
+    for _ in 0..<20 {
+      // Deviations from the family's mean and means whose variance is (1 + (k − 1)ρ)/k.
+      var y: [Double] = []
+      for _ in 0..<families {
+        let own = (0..<k).map { _ in generator.normal() }
+        let mean = own.reduce(0, +) / Double(k)
+        let middle = ((1 + Double(k - 1) * intraclass) / Double(k)).squareRoot() * generator.normal()
+        y += own.map { middle + (1 - intraclass).squareRoot() * ($0 - mean) }
+      }
+      let means = (0..<families).map { y[$0 * k..<($0 + 1) * k].reduce(0, +) / Double(k) }
+      let grand = means.reduce(0, +) / Double(families)
+      let between = Double(k) * means.reduce(0) { $0 + ($1 - grand) * ($1 - grand) } / Double(families - 1)
+      let within = y.indices.reduce(0) { $0 + pow(y[$1] - means[$1 / k], 2) } / Double(n - families)
+      let ofFamily = (between - within) / Double(k)
+      // Of K/s, s = tr(CKC)/n = 1 − 1/families.
+      let scaled = (1 - 1 / Double(families)) * ofFamily
+
+      let estimate = try #require(
+        components.estimates(of: Matrix(rows: n, columns: 1, storage: y))[0])
+      #expect(estimate.status == .interior)
+      // The derivative's zero, which rounding of some 1e-13 blurs.
+      #expect(abs(estimate.heritability - scaled / (scaled + within)) < 1e-9)
+      #expect(abs(estimate.variance / (scaled + within) - 1) < 1e-9)
+      #expect((estimate.logP < log(0.5)) == (ofFamily > 0))
+      let constrained = try #require(
+        VarianceComponents(decomposition).estimates(of: Matrix(rows: n, columns: 1, storage: y))[0])
+      if ofFamily > 0 {
+        #expect(constrained == estimate)
+      } else {
+        #expect(constrained.heritability == 0 && constrained.status == .zero)
+      }
+    }
+    // Families of one and the same mean: as far down as it goes.
+    let y = (0..<n).map { Double([-1, 1, -2, 2][$0 % 4]) }
+    let least = try #require(components.estimates(of: Matrix(rows: n, columns: 1, storage: y))[0])
+    #expect(least.status == .lowest && least.standardError.isNaN)
+    #expect(abs(1 + least.heritability * ((decomposition.values.max() ?? 0) - 1) - 0.1) < 1e-12)
+  }
+
   @Test func refused() throws {
     let n = 5
     let basis = Matrix(rows: n, columns: 1, repeating: 1 / Double(n).squareRoot())

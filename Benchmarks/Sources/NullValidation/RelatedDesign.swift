@@ -22,6 +22,10 @@ struct RelatedDesign: Sendable {
   var markers = 10_000
   /// Whether the analysis knows of the relationships.
   var adjusts = true
+  /// Whether h² is at least 0.
+  var isConstrained = true
+  /// Leading principal components of K that are covariates as well.
+  var components = 0
 
   /// h² of trait t.
   static let heritabilities = [0, 0.3, 0.6, 0.9]
@@ -37,11 +41,15 @@ struct RelatedDesign: Sendable {
         }, codes: codes)
     }
     let kinship = try KinshipScan(filter: .off).run(on: genotypes(markerCodes, markers)).kinship
+    let leading = components > 0 ? try kinship.principalComponents(components) : nil
     return try Study(
       genotypes: genotypes(variantCodes, variants),
       phenotypes: Phenotypes(
         path: "simulated", sampleIDs: ids, features: numberedIDs("t", traits).map { Feature(id: $0) },
         values: phenotypes(kinship.matrix, seed: seed)),
+      covariates: leading.map {
+        Covariates(path: "K", sampleIDs: ids, names: numberedIDs("PC", components), values: $0.vectors)
+      },
       relatedness: adjusts ? .kinship(kinship) : nil)
   }
 

@@ -14,12 +14,13 @@ struct Tally: Sendable {
   /// Scans a null study at the highest level and counts.
   ///
   /// - Throws: whatever the scan throws, and `inconsistent` when it left out any pair: all designs are free of reasons to.
-  init(scanning study: Study, workers: Int) throws {
+  init(scanning study: Study, isConstrained: Bool = true, workers: Int) throws {
     let traits = study.features.count
     let limits = Self.levels.map { log($0) }
     let counted = Mutex(Array(repeating: [Int](repeating: 0, count: traits), count: limits.count))
     let scan = TransScan(
-      threshold: Self.levels[0], exclusion: .none, options: ScanOptions(filter: .off))
+      threshold: Self.levels[0], exclusion: .none,
+      options: ScanOptions(filter: .off, mixedModel: MixedModelOptions(isConstrained: isConstrained)))
     let summary = try scan.run(
       in: study, execution: Execution(workers: workers), render: { $0.rows },
       emit: { rows in

@@ -5,6 +5,8 @@ import Glibc
 import SwiftQTL
 
 let seeds: [UInt64] = [101, 202, 303, 404, 505]
+/// Of related samples, whose traits are of four kinds.
+let relatedSeeds = (1...20).map { UInt64(101 * $0) }
 /// In standard errors.
 let tolerance = 3.0
 let workers = CommandLine.arguments.dropFirst().first.flatMap(Int.init) ?? 2
@@ -20,7 +22,12 @@ let control = Design(
 
 let relatedDesigns = [
   RelatedDesign(name: "(d) families of four, mixed model", relatedness: .families),
+  RelatedDesign(
+    name: "(d') the same, h2 unconstrained", relatedness: .families, isConstrained: false),
   RelatedDesign(name: "(e) two populations, mixed model", relatedness: .populations),
+  RelatedDesign(
+    name: "(e') the same, a component as covariate, h2 unconstrained", relatedness: .populations,
+    isConstrained: false, components: 1),
 ]
 /// Wrong as well: least squares knows nothing of relatives.
 let relatedControls = [
@@ -55,7 +62,8 @@ do {
   let first = designs[0]
   print(
     "Seeds \(seeds.map(String.init).joined(separator: ", ")); for each \(first.samples) samples, "
-      + "\(first.variants) variants, \(first.traits) traits, \(first.covariates) covariates.")
+      + "\(first.variants) variants, \(first.traits) traits, \(first.covariates) covariates; (d), (e): \(relatedSeeds.count) seeds."
+  )
   header("design", "level", "tests", "p ≤ level", "estimate", "SE", "z")
   var passed = true
   for design in designs {
@@ -70,9 +78,10 @@ do {
   }
   for design in relatedDesigns {
     var tally = Tally()
-    for seed in seeds {
+    for seed in relatedSeeds {
       let started = Clock.wall()
-      tally += try Tally(scanning: design.study(seed: seed), workers: workers)
+      tally += try Tally(
+        scanning: design.study(seed: seed), isConstrained: design.isConstrained, workers: workers)
       note("\(design.name), seed \(seed): \(fixed(Clock.wall() - started, 1)) s")
     }
     let kinds = RelatedDesign.heritabilities

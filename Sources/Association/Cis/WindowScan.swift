@@ -35,7 +35,8 @@ struct WindowScan {
   ) throws -> ScanCounts {
     let stream = try study.genotypes.stream(
       GenotypeRequest(
-        samples: study.genotypeSamples, selection: options.selection, blockSize: Execution.blockSize))
+        samples: study.genotypeSamples, selection: options.selection, blockSize: Execution.blockSize,
+        workers: execution.workers))
     var scratches = (0..<execution.workers).map { _ in scratch() }
     var front = WindowFront(path: study.genotypes.path, genes: genes, chromosomes: chromosomes)
     var number = 0

@@ -64,7 +64,8 @@ public struct KinshipScan: Sendable {
     try require(samples.count, byChromosome: chromosome != nil, execution)
     BLAS.useSingleThread()
     let stream = try genotypes.stream(
-      GenotypeRequest(samples: samples, selection: selection, blockSize: blockSize))
+      GenotypeRequest(
+        samples: samples, selection: selection, blockSize: blockSize, workers: execution.workers))
     var summary = Summary()
     var total = KinshipSums(sampleCount: samples.count)
     var current: (name: String, sums: KinshipSums)?

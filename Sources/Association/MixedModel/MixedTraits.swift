@@ -21,6 +21,8 @@ public struct MixedModelOptions: Sendable, Equatable {
   /// Whether rows are of models whose h² is estimated with the variant in them: Wald's test by REML, that of the likelihood ratio by ML
   /// (``PairRow/exactFit``). Not for ``Test/score``, nor for `--best`. 8 bytes more for each phenotype value.
   public var refitsExactly: Bool
+  /// Whether h² is at least 0 (``VarianceComponents/init(_:likelihood:isConstrained:)``).
+  public var isConstrained: Bool
   /// Patterns of missing phenotypes: each takes a decomposition of its own.
   public var maximumPatterns: Int
   /// Decompositions made here may use so many BLAS threads, in so many bytes.
@@ -28,11 +30,12 @@ public struct MixedModelOptions: Sendable, Equatable {
   public var memory: Int
 
   public init(
-    test: Test = .wald, refitsExactly: Bool = false, maximumPatterns: Int = 10, threads: Int = 1,
-    memory: Int = .max
+    test: Test = .wald, refitsExactly: Bool = false, isConstrained: Bool = true, maximumPatterns: Int = 10,
+    threads: Int = 1, memory: Int = .max
   ) {
     self.test = test
     self.refitsExactly = refitsExactly
+    self.isConstrained = isConstrained
     self.maximumPatterns = maximumPatterns
     self.threads = threads
     self.memory = memory
@@ -87,11 +90,12 @@ private struct PatternModel: Sendable {
 
   init(_ decomposition: SpectralDecomposition, _ spectrum: Spectrum, _ options: MixedModelOptions) {
     self.spectrum = spectrum
-    components = VarianceComponents(decomposition, likelihood: options.test.likelihood)
+    let components = {
+      VarianceComponents(decomposition, likelihood: $0, isConstrained: options.isConstrained)
+    }
+    self.components = components(options.test.likelihood)
     refit =
-      options.refitsExactly
-      ? RefitModel.Components(
-        reml: components, ml: VarianceComponents(decomposition, likelihood: .ml)) : nil
+      options.refitsExactly ? RefitModel.Components(reml: self.components, ml: components(.ml)) : nil
   }
 }
 

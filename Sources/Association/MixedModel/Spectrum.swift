@@ -53,7 +53,7 @@ final class Spectrum: Sendable {
   }
 
   /// The least d(h) = 1 + h(λ − 1).
-  func least(_ h: Double) -> Double { 1 + h * min(excess[0], 0) }
+  func least(_ h: Double) -> Double { 1 + min(0, h * excess[0], h * excess[size - 1]) }
 
   /// min_i dᵢ(node)/dᵢ(h): the ratio is monotone in λ.
   func leastRatio(from node: Double, to h: Double) -> Double {

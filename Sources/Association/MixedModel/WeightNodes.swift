@@ -17,7 +17,7 @@ struct WeightNodes {
 
   let nodes: [Double]
 
-  /// - Parameter range: of h within [0, 1), where all d are positive.
+  /// - Parameter range: of h below 1, where all d are positive.
   /// - Returns: nil where ``most`` nodes do not do.
   init?(_ range: ClosedRange<Double>, excess: [Double]) {
     let (middle, half) = (

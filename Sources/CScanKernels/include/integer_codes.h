@@ -30,7 +30,7 @@ typedef struct {
   double error, squared_error;     // Σδ, Σδ² with δ = g − (low + code/scale)
 } sk_code_sums;
 
-// Dosages to codes rint((g − low)·scale) in 0…largest; NaN counts as `mean`.
+// Dosages to codes rint((g − low)·scale) in 0…largest; NaN counts as `mean`. `low` is a float.
 sk_code_sums sk_encode_dosages(const float *g, int64_t n, double mean, double low, double scale, int32_t largest,
                                uint8_t *codes);
 

@@ -32,8 +32,14 @@ float sk_largest(const float *c, int64_t count, int sign);
 // panel[k] = table[codes[k]]: 2-bit genotype codes (0, 1, 2, 3 = missing) to fp32.
 void sk_expand_codes(const uint8_t *codes, const float table[4], int64_t n, float *panel);
 
+// panel[k] = g[k] − mean, 0 for NaN: the difference in fp64, then rounded.
+void sk_expand_dosages(const float *g, double mean, int64_t n, float *panel);
+
 // How often each of the four codes occurs.
 void sk_count_codes(const uint8_t *codes, int64_t n, int64_t counts[4]);
+
+// Dosages that are all 0, 1, 2 or NaN as hard calls (3 = missing). Returns 0, with `codes` part written, where any is another.
+int sk_whole_dosages(const float *g, int64_t n, uint8_t *codes);
 
 #ifdef __cplusplus
 }

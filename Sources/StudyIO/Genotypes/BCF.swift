@@ -10,7 +10,8 @@ final class BCFFile: @unchecked Sendable {
   let header: UnsafeMutablePointer<bcf_hdr_t>
   fileprivate let file: UnsafeMutablePointer<htsFile>
 
-  init(path: String) throws(StudyError) {
+  /// - Parameter workers: threads that inflate.
+  init(path: String, workers: Int = 1) throws(StudyError) {
     size = try LocalFile.size(of: path)
     HTSLibrary.silence
     errno = 0
@@ -27,6 +28,8 @@ final class BCFFile: @unchecked Sendable {
         .malformed, file: path, "the BCF header cannot be read (damaged, or a sample occurs twice)",
         remedy: "make the file again")
     }
+    // Without its threads htslib reads on, only slower.
+    if workers > 1 { _ = hts_set_threads(file, Int32(workers)) }
     self.path = path
     self.file = file
     self.header = header

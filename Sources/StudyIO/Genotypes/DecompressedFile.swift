@@ -15,8 +15,9 @@ final class DecompressedFile {
   let path: String
   private let input: Input
 
+  /// - Parameter workers: threads that inflate BGZF; all else is read by the caller's alone.
   /// - Throws: `environment` if the file cannot be opened, `malformed` if its end is missing.
-  init(path: String) throws(StudyError) {
+  init(path: String, workers: Int = 1) throws(StudyError) {
     self.path = path
     if let zstd = try ZstdInput(path: path) {
       input = .zstd(zstd)
@@ -26,7 +27,11 @@ final class DecompressedFile {
     errno = 0
     guard let file = bgzf_open(path, "r") else { throw .unreadable(path, errno) }
     input = .bgzf(file)
-    if bgzf_compression(file) == 2, bgzf_check_EOF(file) == 0 { throw .truncated(path) }
+    if bgzf_compression(file) == 2 {
+      if bgzf_check_EOF(file) == 0 { throw .truncated(path) }
+      // Without its threads htslib reads on, only slower.
+      if workers > 1 { _ = bgzf_mt(file, Int32(workers), 0) }
+    }
   }
 
   deinit {

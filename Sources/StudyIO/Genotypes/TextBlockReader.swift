@@ -63,10 +63,11 @@ final class TextBlockReader {
   /// Longer lines are taken for another kind of file.
   private static let longestLine = 1 << 28
 
+  /// - Parameter workers: threads that inflate BGZF.
   /// - Throws: `environment` if the file cannot be opened, `malformed` if its end is missing.
-  init(path: String) throws(StudyError) {
+  init(path: String, workers: Int = 1) throws(StudyError) {
     let size = try LocalFile.size(of: path)
-    file = try DecompressedFile(path: path)
+    file = try DecompressedFile(path: path, workers: workers)
     self.path = path
     progress = ReadProgress(total: size)
     buffer = Array(repeating: 0, count: Self.readSize)

@@ -60,7 +60,7 @@ public struct VCFSource: GenotypeSource {
     try checkInfo(request.selection.minimumInfo)
     let regions = request.selection.regions
     if isBinary {
-      let file = try BCFFile(path: path)
+      let file = try BCFFile(path: path, workers: request.workers)
       let query = index.flatMap {
         regions.isEmpty ? nil : BCFQuery(file: file, index: $0, regions: regions)
       }
@@ -69,7 +69,7 @@ public struct VCFSource: GenotypeSource {
     if !regions.isEmpty, let index, let query = TabixQuery(path: path, index: index, regions: regions) {
       return VCFRegionStream(query: query, context: context, blockSize: request.blockSize)
     }
-    let reader = try TextBlockReader(path: path)
+    let reader = try TextBlockReader(path: path, workers: request.workers)
     try reader.skip(lines: header.lineCount)
     return VCFStream(reader: reader, context: context, blockSize: request.blockSize)
   }

@@ -79,7 +79,7 @@ struct PairOptions: ParsableArguments {
     guard bonferroni else { return pvalThreshold ?? 1e-5 }
     guard let variants = study.genotypes.variantCount else {
       throw ValidationError(
-        "--bonferroni needs genotypes whose number of variants is known beforehand (PLINK); give --pval-threshold."
+        "--bonferroni needs genotypes whose number of variants is known beforehand (PLINK 1 and 2, BGEN with its .bgi); give --pval-threshold."
       )
     }
     return 0.05 / Double(max(1, variants) * max(1, study.features.count))
