@@ -97,6 +97,56 @@ def test_cis_permutations(files: Files, arrays: Arrays, by_path: swiftqtl.Study,
     check(by_path.cis(permutations=(10, 500), seed=5), adaptive, tmp_path)
 
 
+def test_independent_signals(files: Files, arrays: Arrays, by_path: swiftqtl.Study, tmp_path: Path) -> None:
+    genes = files.scan("cis", "permute", "--permutations", "500") + ".cis_permute.tsv.gz"
+    independent = ("cis", "independent", "--significant-from", genes)
+    expected = files.scan(*independent, "--fdr", "0.2") + ".cis_independent.tsv.gz"
+    table = by_path.cis(permutations=500).table
+    result = by_path.cis_independent(table, fdr=0.2)
+    assert result.table["rank"].max() > 1
+    check(result, expected, tmp_path)
+    check(of_arrays(arrays, arrays.genotypes).cis_independent(table, fdr=0.2), expected, tmp_path)
+    one = files.scan(*independent, "--max-signals", "1", "--window", "500000") + ".cis_independent.tsv.gz"
+    check(by_path.cis_independent(table, max_signals=1, window=500_000), one, tmp_path)
+    related = swiftqtl.Study(files.prefix, files.phenotypes, files.covariates, kinship=files.prefix)
+    mixed = files.scan(*independent, "--grm", files.prefix) + ".cis_independent.tsv.gz"
+    result = related.cis_independent(table)
+    check(result, mixed, tmp_path)
+    assert result.heritability is not None
+
+
+def test_independent_signals_of_groups(files: Files, arrays: Arrays, tmp_path: Path) -> None:
+    # Neighbours: a group has one chromosome.
+    ids = arrays.positions.sort_values(["chr", "pos"]).groupby("chr").head(2).index
+    groups = arrays.positions.loc[ids, "chr"].radd("group")
+    path = files.folder / "groups.tsv"
+    groups.to_csv(path, sep="\t", header=False)
+    options = ("--phenotype-groups", str(path))
+    genes = files.scan("cis", "permute", "--permutations", "500", *options) + ".cis_permute.tsv.gz"
+    expected = files.scan("cis", "independent", "--significant-from", genes, *options) + ".cis_independent.tsv.gz"
+    study = of_arrays(arrays, arrays.genotypes, groups=groups)
+    result = study.cis_independent(study.cis(permutations=500).table)
+    assert len(result.table) > len(set(groups)) / 2
+    check(result, expected, tmp_path)
+
+
+def test_interactions(files: Files, arrays: Arrays, tmp_path: Path) -> None:
+    by_path = swiftqtl.Study(files.prefix, files.phenotypes, files.covariates, interactions=files.terms)
+    of_frames = of_arrays(arrays, arrays.genotypes, interactions=arrays.terms.iloc[::-1])
+    terms = ("--interaction", files.terms)
+    pairs = files.scan("cis", "interaction", *terms) + ".cis_interaction.tsv.gz"
+    leads = files.scan("cis", "interaction", *terms, "--best", "--maf-interaction", "0.1") + ".cis_interaction_best.tsv.gz"
+    trans = files.scan("trans", *terms, "--pval-threshold", "1e-3") + ".trans_interaction.tsv.gz"
+    for study in (by_path, of_frames):
+        check(study.cis_interaction(), pairs, tmp_path)
+        result = study.cis_interaction(best=True, maf_interaction=0.1)
+        assert set(result.table["term"]) == {"age", "sex"} and len(result.drops) > 0
+        check(result, leads, tmp_path)
+        check(study.trans_interaction(pval_threshold=1e-3), trans, tmp_path)
+    plain = files.scan("trans", *terms, "--pval-threshold", "1e-3", "--no-q") + ".trans_interaction.tsv.gz"
+    check(by_path.trans_interaction(pval_threshold=1e-3, q=False), plain, tmp_path)
+
+
 def test_mixed_models(files: Files, tmp_path: Path) -> None:
     study = swiftqtl.Study(files.prefix, files.phenotypes, files.covariates, kinship=files.prefix)
     grm = ("--grm", files.prefix)

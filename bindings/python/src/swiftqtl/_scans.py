@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from . import _abi, _inputs
-from ._abi import Handle, StringList, library, make
+from ._abi import Handle, StringList, SwiftQTLError, library, make
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ._inputs import Covariates, Genotypes, Kinship, Path, Phenotypes
+    from ._inputs import Covariates, Genotypes, Interactions, Kinship, Path, Phenotypes
 
 log = logging.getLogger("swiftqtl")
 
@@ -116,6 +116,8 @@ class Study:
     covariates : path, DataFrame or array, samples × covariates
         Without the intercept; complete.
     kinship : path, DataFrame or array, samples × samples
+    interactions : path, DataFrame, Series or array, samples × terms
+        What may interact with the genotype; complete. In the model of `cis_interaction` and `trans_interaction` only.
     """
 
     def __init__(
@@ -125,6 +127,7 @@ class Study:
         covariates: Covariates | None = None,
         *,
         kinship: Kinship | None = None,
+        interactions: Interactions | None = None,
         variants: pd.DataFrame | None = None,
         phenotype_positions: pd.DataFrame | None = None,
         groups: pd.Series | None = None,
@@ -136,12 +139,13 @@ class Study:
         g = _inputs.genotypes(genotypes, variants, dosage_field)
         y, self.has_positions = _inputs.phenotypes(phenotypes, phenotype_positions, groups, threads)
         w = None if covariates is None else _inputs.covariates(covariates, y)
+        i = None if interactions is None else _inputs.covariates(interactions, y)
         k = None if kinship is None else _inputs.kinship(kinship)
         self.is_mixed = k is not None
         self.is_grouped = groups is not None
         self._handle = make(
-            "study", "study_create", g.pointer, y.pointer, w and w.pointer, k and k.pointer,
-            None if samples is None else StringList(_inputs.names(samples)).pointer, int(shares_chromosomes),
+            "study", "study_create_with_interactions", g.pointer, y.pointer, w and w.pointer, i and i.pointer,
+            k and k.pointer, None if samples is None else StringList(_inputs.names(samples)).pointer, int(shares_chromosomes),
             keeps=g,
         )  # fmt: skip
         #: What was joined and assumed.
@@ -189,7 +193,59 @@ class Study:
             qvalue_lambda=math.nan if qvalue_lambda is None else qvalue_lambda,
         )  # fmt: skip
 
-    def _scan(self, scan: str, given: Any, **own: Any) -> Result:
+    def cis_independent(
+        self,
+        genes: pd.DataFrame,
+        *,
+        fdr: float = 0.05,
+        window: int = 1_000_000,
+        max_signals: int | None = None,
+        **options: Unpack[ScanOptions],
+    ) -> Result:
+        """Independent signals of significant genes; see `swiftqtl.cis_independent`."""
+        if max_signals is not None and max_signals < 1:
+            raise ValueError(f"max_signals is {max_signals}")
+        key = "group_id" if self.is_grouped else "phenotype_id"
+        threshold = _inputs.column(genes, ("pval_nominal_threshold",), "genes")
+        rows = (_inputs.column(genes, ("qval",), "genes") <= fdr) & threshold.notna()
+        if not rows.any():
+            raise SwiftQTLError("degenerate", f"none of the {len(genes)} genes has q <= {fdr} and a threshold")
+        thresholds = np.ascontiguousarray(threshold[rows], np.float64)
+        ids = StringList(_inputs.names(_inputs.column(genes, (key,), "genes")[rows]))
+        own = _abi.Genes(ctypes.sizeof(_abi.Genes), ids.value, thresholds.ctypes.data)
+        return self._scan(
+            "cis_independent", options, ctypes.byref(own), window=window, grouped=int(self.is_grouped),
+            max_signals=max_signals or 0,
+        )  # fmt: skip
+
+    def cis_interaction(
+        self,
+        *,
+        window: int = 1_000_000,
+        maf_interaction: float = 0.05,
+        best: bool = False,
+        **options: Unpack[ScanOptions],
+    ) -> Result:
+        """Whether effects depend on the study's `interactions`; see `swiftqtl.cis_interaction`."""
+        return self._scan("cis_interaction", options, window=window, maf_interaction=maf_interaction, best=int(best))
+
+    def trans_interaction(
+        self,
+        *,
+        pval_threshold: float = 1e-5,
+        exclude_cis: int | None = 5_000_000,
+        q: bool = True,
+        maf_interaction: float = 0.05,
+        **options: Unpack[ScanOptions],
+    ) -> Result:
+        """The same for all variants and phenotypes; see `swiftqtl.trans_interaction`."""
+        return self._scan(
+            "trans_interaction", options, pval_threshold=pval_threshold, exclude_cis=-1 if exclude_cis is None else exclude_cis,
+            q=int(q), maf_interaction=maf_interaction,
+        )  # fmt: skip
+
+    def _scan(self, scan: str, given: Any, *between: Any, **own: Any) -> Result:
+        """`between`: arguments before the options."""
         options = _abi.Options()
         library.options_init(ctypes.byref(options), ctypes.sizeof(options))
         given = dict(given)
@@ -207,7 +263,7 @@ class Study:
                 setattr(options, name, int(value) if isinstance(value, bool) else value)
             else:
                 raise TypeError(f"{scan} has no option {name}")
-        return Result(_run(scan, self._handle, options, _Reporter(progress, scan)))
+        return Result(_run(scan, (self._handle.pointer, *between), options, _Reporter(progress, scan)))
 
 
 class _Reporter:
@@ -254,7 +310,7 @@ def _is_watched() -> bool:
     return (shell is not None and hasattr(shell, "kernel")) or (sys.stderr is not None and sys.stderr.isatty())
 
 
-def _run(scan: str, study: Handle, options: _abi.Options, reporter: _Reporter) -> Handle:
+def _run(scan: str, arguments: tuple[Any, ...], options: _abi.Options, reporter: _Reporter) -> Handle:
     """Runs a scan in a thread of its own, so that this one can be interrupted."""
     options.progress = _abi.Progress(reporter)
     outcome: list[Any] = []
@@ -262,7 +318,7 @@ def _run(scan: str, study: Handle, options: _abi.Options, reporter: _Reporter) -
 
     def work() -> None:
         try:
-            outcome.append(make("results", scan, study.pointer, ctypes.byref(options)))
+            outcome.append(make("results", scan, *arguments, ctypes.byref(options)))
         except BaseException as failure:
             outcome.append(failure)
         finally:
@@ -316,7 +372,7 @@ class Result:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Pairs, or phenotypes; made anew at each call."""
+        """Pairs, phenotypes or signals; made anew at each call."""
         frame = _frame(self._table(_abi.TABLE_MAIN))
         assert frame is not None
         return frame
@@ -371,12 +427,12 @@ def _values(column: _abi.Column) -> Any:
 
 def _study(
     genotypes: Genotypes, phenotypes: Phenotypes, covariates: Covariates | None, kinship: Kinship | None,
-    options: dict[str, Any], shares_chromosomes: bool = True,
+    options: dict[str, Any], shares_chromosomes: bool = True, interactions: Interactions | None = None,
 ) -> Study:  # fmt: skip
     own = {name: options.pop(name) for name in StudyOptions.__annotations__ if name in options}
     return Study(
-        genotypes, phenotypes, covariates, kinship=kinship, threads=options.get("threads", 0),
-        shares_chromosomes=shares_chromosomes, **own,
+        genotypes, phenotypes, covariates, kinship=kinship, interactions=interactions,
+        threads=options.get("threads", 0), shares_chromosomes=shares_chromosomes, **own,
     )  # fmt: skip
 
 
@@ -464,6 +520,102 @@ def cis(
         window=window, permutations=permutations, fdr=fdr, qvalue_method=qvalue_method, qvalue_lambda=qvalue_lambda,
         **given,
     ).table  # fmt: skip
+
+
+def cis_independent(
+    genotypes: Genotypes,
+    phenotypes: Phenotypes,
+    genes: pd.DataFrame,
+    covariates: Covariates | None = None,
+    *,
+    kinship: Kinship | None = None,
+    fdr: float = 0.05,
+    window: int = 1_000_000,
+    max_signals: int | None = None,
+    **options: Unpack[_PlainOptions],
+) -> pd.DataFrame:
+    """Independent signals of each significant gene by forward-backward regression; a row for each, along the genome.
+
+    Forward: the most significant variant joins the model as long as its p is at most the gene's threshold. Backward: the window is
+    scanned again given all others; a signal whose best variant misses the threshold is dropped.
+
+    Parameters
+    ----------
+    genes
+        A table of `cis` on the same data: phenotype_id (or group_id, where there are groups), qval, pval_nominal_threshold.
+    fdr
+        Largest q of a gene that is analysed.
+    max_signals
+        At most so many of a gene.
+
+    Returns
+    -------
+    DataFrame
+        phenotype_id, group_id (where there are groups), rank, variant_id, chromosome, position, ref, alt, start_distance, and beta, se,
+        t, df, neg_log10_p and p given the gene's other signals; p_forward when it was found, af, ma_samples, ma_count, n, num_var.
+    """
+    given: dict[str, Any] = dict(options)
+    study = _study(genotypes, phenotypes, covariates, kinship, given)
+    return study.cis_independent(genes, fdr=fdr, window=window, max_signals=max_signals, **given).table
+
+
+def cis_interaction(
+    genotypes: Genotypes,
+    phenotypes: Phenotypes,
+    interactions: Interactions,
+    covariates: Covariates | None = None,
+    *,
+    window: int = 1_000_000,
+    maf_interaction: float = 0.05,
+    best: bool = False,
+    **options: Unpack[_PlainOptions],
+) -> pd.DataFrame:
+    """y ~ covariates + i + g + g·i for every variant g within `window` bases of each phenotype y, with all terms i at once.
+
+    Terms enter as they are given: the coefficient of g is its effect at i = 0. Centre a term to have it at the term's mean.
+
+    Parameters
+    ----------
+    maf_interaction
+        Minimum minor allele frequency on either side of each term's median.
+    best
+        Only the lead of each phenotype for each term, by p of g·i.
+
+    Returns
+    -------
+    DataFrame
+        As `cis_nominal`, ordered by variant, with beta, se, t, neg_log10_p and p of each coefficient: beta_g, beta_i, beta_gi or, of
+        several terms, beta_g, beta_NAME, beta_g-NAME; and status. NaN where g·i cannot be told from other columns. With `best` term
+        first, and num_var, tests_emt (effective number of tests), pval_emt and pval_adj_bh (over phenotypes) last.
+    """
+    given: dict[str, Any] = dict(options)
+    study = _study(genotypes, phenotypes, covariates, None, given, interactions=interactions)
+    return study.cis_interaction(window=window, maf_interaction=maf_interaction, best=best, **given).table
+
+
+def trans_interaction(
+    genotypes: Genotypes,
+    phenotypes: Phenotypes,
+    interactions: Interactions,
+    covariates: Covariates | None = None,
+    *,
+    pval_threshold: float = 1e-5,
+    exclude_cis: int | None = 5_000_000,
+    q: bool = True,
+    maf_interaction: float = 0.05,
+    **options: Unpack[_PlainOptions],
+) -> pd.DataFrame:
+    """The model of `cis_interaction` for all variants and phenotypes; pairs in which g·i of some term has p ≤ `pval_threshold`.
+
+    Columns as there, without start_distance, and q of each g·i: q_gi, or q_g-NAME of several terms. `exclude_cis` and `q` as of `trans`.
+    """
+    given: dict[str, Any] = dict(options)
+    if not _inputs.is_path(phenotypes) and "phenotype_positions" not in given:
+        exclude_cis = None
+    study = _study(genotypes, phenotypes, covariates, None, given, exclude_cis is not None, interactions)
+    return study.trans_interaction(
+        pval_threshold=pval_threshold, exclude_cis=exclude_cis, q=q, maf_interaction=maf_interaction, **given
+    ).table
 
 
 def lmm(
