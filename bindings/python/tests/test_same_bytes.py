@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import Arrays, Files, text
 
@@ -17,7 +18,16 @@ def check(result: swiftqtl.Result, expected: str, folder: Path) -> None:
     for name in ("table.tsv", "table.tsv.gz"):
         result.write(folder / name)
         assert text(folder / name) == text(expected)
-    assert len(result.table) == text(expected).count(b"\n") - 1
+    frame = result.table
+    texts = {name: str for name in frame if not pd.api.types.is_numeric_dtype(frame[name])}
+    printed = pd.read_csv(folder / "table.tsv", sep="\t", dtype=texts, keep_default_na=False, na_values=["nan", "NA"])
+    assert frame.columns.tolist() == printed.columns.tolist() and len(frame) == len(printed)
+    for name in frame:
+        if name in texts:
+            assert frame[name].fillna("NA").tolist() == printed[name].fillna("NA").tolist()
+        else:
+            # Nine digits are printed.
+            np.testing.assert_allclose(frame[name].to_numpy(float), printed[name].to_numpy(float), rtol=1e-8, err_msg=name)
 
 
 def of_arrays(arrays: Arrays, genotypes: Any, **options: Any) -> swiftqtl.Study:

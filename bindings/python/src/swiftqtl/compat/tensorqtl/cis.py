@@ -65,11 +65,11 @@ def map_nominal(
     is_one = len(terms) == 1
     products = ["gi"] if is_one else [f"g-{term}" for term in terms]
     names = ["g", *(name for pair in zip(["i"] if is_one else terms, products) for name in pair)]
-    options_of_terms = {"window": window, "maf_interaction": maf_threshold_interaction if is_one else 0, **options}
+    given: dict[str, Any] = {"window": window, "maf_interaction": maf_threshold_interaction if is_one else 0, **options}
     if write_stats:
-        table = _by_phenotype(own.cis_interaction(**options_of_terms).table, phenotype_df)
+        table = _by_phenotype(own.cis_interaction(**given).table, phenotype_df)
         _write_pairs(_interactions(table, names, phenotype_pos_df, logp), phenotype_pos_df, output_dir, prefix)
-    result = own.cis_interaction(best=True, **options_of_terms)
+    result = own.cis_interaction(best=True, **given)
     report(
         logger, verbose, f"cis-QTL mapping: {result.counts.tests} pairs, {result.counts.samples} samples, "
         f"interaction with {', '.join(terms)}",
