@@ -5,9 +5,8 @@
 """
 
 from ._abi import Cancelled, SwiftQTLError, library
-from ._scans import (
-    Counts, Result, Study, cis, cis_independent, cis_interaction, cis_nominal, lmm, qvalues, trans, trans_interaction,
-)  # fmt: skip
+from ._functions import cis, cis_independent, cis_interaction, cis_nominal, lmm, qvalues, trans, trans_interaction
+from ._scans import Counts, Result, Study
 
 __version__: str = library.version().decode()
 
