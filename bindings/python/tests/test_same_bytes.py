@@ -153,6 +153,10 @@ def test_interactions(files: Files, arrays: Arrays, tmp_path: Path) -> None:
         assert set(result.table["term"]) == {"age", "sex"} and len(result.drops) > 0
         check(result, leads, tmp_path)
         check(study.trans_interaction(pval_threshold=1e-3), trans, tmp_path)
+    rare = files.scan("cis", "interaction", *terms, "--maf-interaction", "0", "--maf", "0") + ".cis_interaction.tsv.gz"
+    result = by_path.cis_interaction(maf_interaction=0, maf=0)
+    assert set(result.table["status"]) == {"ok", "singular"}
+    check(result, rare, tmp_path)
     plain = files.scan("trans", *terms, "--pval-threshold", "1e-3", "--no-q") + ".trans_interaction.tsv.gz"
     check(by_path.trans_interaction(pval_threshold=1e-3, q=False), plain, tmp_path)
 
