@@ -53,19 +53,21 @@ static void make_study(void) {
       expression[p][s] = 2 * genotypes[10 * p + 5][s] + uniform() + uniform() - 1;
 }
 
-// Slope of the regression of phenotype p on variant v.
-static double slope(int v, int p) {
+// Slope of the regression of phenotype p on variant v among some samples.
+static double slope_among(int v, int p, int first, int end) {
   double mean_g = 0, mean_y = 0, gg = 0, gy = 0;
-  for (int s = 0; s < samples; s++) {
-    mean_g += (double)genotypes[v][s] / samples;
-    mean_y += expression[p][s] / samples;
+  for (int s = first; s < end; s++) {
+    mean_g += (double)genotypes[v][s] / (end - first);
+    mean_y += expression[p][s] / (end - first);
   }
-  for (int s = 0; s < samples; s++) {
+  for (int s = first; s < end; s++) {
     gg += (genotypes[v][s] - mean_g) * (genotypes[v][s] - mean_g);
     gy += (genotypes[v][s] - mean_g) * (expression[p][s] - mean_y);
   }
   return gy / gg;
 }
+
+static double slope(int v, int p) { return slope_among(v, p, 0, samples); }
 
 static swiftqtl_column column(const swiftqtl_table *table, const char *name) {
   swiftqtl_column out = {.size = sizeof out};
@@ -78,7 +80,16 @@ static swiftqtl_column column(const swiftqtl_table *table, const char *name) {
   return out;
 }
 
-static swiftqtl_study *join(const names *sample_ids, const names *variant_ids, const names *phenotype_ids) {
+// The number in an id: a letter and three digits.
+static int number_of(swiftqtl_column ids, int64_t row) {
+  int32_t code = ((const int32_t *)ids.data)[row];
+  char digits[4] = {0};
+  memcpy(digits, ids.dictionary.bytes + ids.dictionary.offsets[code] + 1, 3);
+  return atoi(digits);
+}
+
+static swiftqtl_study *join(const names *sample_ids, const names *variant_ids, const names *phenotype_ids,
+                            bool with_groups) {
   static char chromosomes_of_variants[variants], chromosomes_of_phenotypes[phenotypes];
   static int64_t offsets[variants + 1], positions[variants], starts[phenotypes];
   for (int i = 0; i <= variants; i++) offsets[i] = i;
@@ -101,7 +112,19 @@ static swiftqtl_study *join(const names *sample_ids, const names *variant_ids, c
         error);
   check(swiftqtl_phenotypes_from_float64(&expression[0][0], samples, 1, &sample_ids->list, &features, &y, &error),
         error);
-  check(swiftqtl_study_create(g, y, NULL, NULL, NULL, 1, &study, &error), error);
+  if (with_groups) {
+    // A term that tells the samples of the second half from the others.
+    static double group[samples];
+    for (int s = 0; s < samples; s++) group[s] = s >= samples / 2;
+    const int64_t ends[] = {0, 5};
+    const swiftqtl_strings term = {"group", ends, 1};
+    swiftqtl_covariates *i = NULL;
+    check(swiftqtl_covariates_from_float64(group, 1, samples, &sample_ids->list, &term, &i, &error), error);
+    check(swiftqtl_study_create_with_interactions(g, y, NULL, i, NULL, NULL, 1, &study, &error), error);
+    swiftqtl_covariates_free(i);
+  } else {
+    check(swiftqtl_study_create(g, y, NULL, NULL, NULL, 1, &study, &error), error);
+  }
   if (swiftqtl_study_sample_count(study) != samples) fail("samples are missing");
   swiftqtl_genotypes_free(g);
   swiftqtl_phenotypes_free(y);
@@ -136,18 +159,85 @@ static void check_pairs(const swiftqtl_results *results, bool all) {
   swiftqtl_column beta = column(table, "beta"), n = column(table, "n");
   if (variant.type != SWIFTQTL_STRING || beta.type != SWIFTQTL_FLOAT64 || n.type != SWIFTQTL_INT64) fail("types");
   for (int64_t row = 0; row < rows; row++) {
-    int32_t code = ((const int32_t *)variant.data)[row];
-    // A letter and three digits.
-    char digits[4] = {0};
-    memcpy(digits, variant.dictionary.bytes + variant.dictionary.offsets[code] + 1, 3);
-    int v = atoi(digits);
-    code = ((const int32_t *)phenotype.data)[row];
-    memcpy(digits, phenotype.dictionary.bytes + phenotype.dictionary.offsets[code] + 1, 3);
+    double expected = slope(number_of(variant, row), number_of(phenotype, row));
     // Both sums are of some tens of terms: a few units in the last place.
-    if (fabs(((const double *)beta.data)[row] - slope(v, atoi(digits))) > 1e-12) fail("a slope");
+    if (fabs(((const double *)beta.data)[row] - expected) > 1e-12) fail("a slope");
     if (((const int64_t *)n.data)[row] != samples) fail("n");
   }
   swiftqtl_table_free(table);
+}
+
+// Scans for signals: the planted variant of each phenotype, and no other.
+static void check_signals(const swiftqtl_study *study, const names *phenotype_ids) {
+  const double thresholds[phenotypes] = {1e-6, 1e-6, NAN};
+  swiftqtl_genes genes = {.size = sizeof genes, .ids = phenotype_ids->list, .thresholds = thresholds};
+  swiftqtl_options options = defaults();
+  options.max_signals = 3;
+  swiftqtl_error *error = NULL;
+  swiftqtl_results *results = NULL;
+  check(swiftqtl_cis_independent(study, &genes, &options, &results, &error), error);
+  swiftqtl_table *table = swiftqtl_results_table(results, SWIFTQTL_TABLE_MAIN);
+  if (swiftqtl_table_row_count(table) != 2) fail("signals");
+  swiftqtl_column beta = column(table, "beta"), rank = column(table, "rank");
+  for (int p = 0; p < 2; p++) {
+    // Both sums are of some tens of terms: a few units in the last place.
+    if (!(fabs(((const double *)beta.data)[p] - slope(10 * p + 5, p)) < 1e-12)) fail("a signal");
+    if (((const int64_t *)rank.data)[p] != 1) fail("rank");
+  }
+  swiftqtl_table_free(table);
+  swiftqtl_results_free(results);
+  const double wrong[phenotypes] = {1e-6, 2, 1e-6};
+  genes.thresholds = wrong;
+  results = NULL;
+  if (swiftqtl_cis_independent(study, &genes, &options, &results, &error) != SWIFTQTL_INVALID_ARGUMENT || results)
+    fail("threshold 2");
+  swiftqtl_error_free(error);
+}
+
+// Interactions with two groups of samples: g and g + gi are the slopes in either.
+static void check_interactions(const swiftqtl_study *study) {
+  swiftqtl_error *error = NULL;
+  swiftqtl_results *results = NULL;
+  swiftqtl_options options = defaults();
+  options.maf_interaction = 0;
+  check(swiftqtl_cis_interaction(study, &options, &results, &error), error);
+  swiftqtl_table *table = swiftqtl_results_table(results, SWIFTQTL_TABLE_MAIN);
+  swiftqtl_column variant = column(table, "variant_id"), phenotype = column(table, "phenotype_id");
+  swiftqtl_column g = column(table, "beta_g"), gi = column(table, "beta_gi");
+  if (g.count < variants) fail("pairs of interactions");
+  for (int64_t row = 0; row < g.count; row++) {
+    int v = number_of(variant, row), p = number_of(phenotype, row);
+    double sum = ((const double *)g.data)[row] + ((const double *)gi.data)[row];
+    // Of designs whose condition numbers are some tens.
+    if (!(fabs(((const double *)g.data)[row] - slope_among(v, p, 0, samples / 2)) < 1e-10)) fail("g");
+    if (!(fabs(sum - slope_among(v, p, samples / 2, samples)) < 1e-10)) fail("g + gi");
+  }
+  swiftqtl_table_free(table);
+  swiftqtl_results_free(results);
+
+  options.best = 1;
+  check(swiftqtl_cis_interaction(study, &options, &results, &error), error);
+  table = swiftqtl_results_table(results, SWIFTQTL_TABLE_MAIN);
+  swiftqtl_column tests = column(table, "tests_emt"), count = column(table, "num_var");
+  if (tests.count != phenotypes) fail("leads");
+  for (int64_t row = 0; row < tests.count; row++) {
+    int64_t effective = ((const int64_t *)tests.data)[row];
+    if (effective < 1 || effective > ((const int64_t *)count.data)[row]) fail("effective tests");
+  }
+  swiftqtl_table_free(table);
+  swiftqtl_results_free(results);
+
+  options.exclude_cis = -1;
+  options.pval_threshold = 0.05;
+  check(swiftqtl_trans_interaction(study, &options, &results, &error), error);
+  table = swiftqtl_results_table(results, SWIFTQTL_TABLE_MAIN);
+  swiftqtl_column p = column(table, "p_gi"), q = column(table, "q_gi");
+  for (int64_t row = 0; row < p.count; row++) {
+    double own = ((const double *)p.data)[row];
+    if (own > 0.05 || ((const double *)q.data)[row] < own) fail("q");
+  }
+  swiftqtl_table_free(table);
+  swiftqtl_results_free(results);
 }
 
 static void check_errors(const swiftqtl_study *study) {
@@ -187,7 +277,7 @@ int main(int count, char **arguments) {
   number(&sample_ids, "s", samples);
   number(&variant_ids, "v", variants);
   number(&phenotype_ids, "p", phenotypes);
-  swiftqtl_study *study = join(&sample_ids, &variant_ids, &phenotype_ids);
+  swiftqtl_study *study = join(&sample_ids, &variant_ids, &phenotype_ids, false);
 
   swiftqtl_error *error = NULL;
   swiftqtl_results *results = NULL;
@@ -212,10 +302,14 @@ int main(int count, char **arguments) {
   swiftqtl_results_free(results);
 
   options = defaults();
+  // As a caller of the first version has it.
+  options.size = offsetof(swiftqtl_options, maf_interaction);
+  options.maf_interaction = NAN;
   check(swiftqtl_cis_nominal(study, &options, &results, &error), error);
   check_pairs(results, true);
   swiftqtl_results_free(results);
 
+  options = defaults();
   options.permutations = 100;
   check(swiftqtl_cis_permute(study, &options, &results, &error), error);
   table = swiftqtl_results_table(results, SWIFTQTL_TABLE_MAIN);
@@ -227,7 +321,11 @@ int main(int count, char **arguments) {
   swiftqtl_table_free(table);
   swiftqtl_results_free(results);
 
+  check_signals(study, &phenotype_ids);
   check_errors(study);
+  swiftqtl_study_free(study);
+  study = join(&sample_ids, &variant_ids, &phenotype_ids, true);
+  check_interactions(study);
   swiftqtl_study_free(study);
   swiftqtl_study_free(NULL);
   puts("all as expected");

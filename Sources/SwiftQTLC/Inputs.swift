@@ -153,6 +153,9 @@ public func swiftqtl_phenotypes_free(_ phenotypes: OpaquePointer!) { Handle.rele
 
 // MARK: Covariates
 
+/// What messages call it.
+let covariateArray = "the covariate array"
+
 @c @implementation
 public func swiftqtl_covariates_open(
   _ path: UnsafePointer<CChar>!, _ phenotypes: OpaquePointer!,
@@ -177,7 +180,7 @@ public func swiftqtl_covariates_from_float64(
     let names = try Optional(names).list("names").all
     return Box(
       Covariates(
-        path: "the covariate array", sampleIDs: sampleIDs, names: names,
+        path: covariateArray, sampleIDs: sampleIDs, names: names,
         values: Matrix(
           values, rows: sampleIDs.count, stride: Int(sample_stride), columns: names.count,
           stride: Int(covariate_stride))))

@@ -29,8 +29,12 @@ extension swiftqtl_options {
       lmm_score: 0, max_patterns: Int32(mixed.maximumPatterns), pval_threshold: exp(trans.logThreshold),
       exclude_cis: Int64(trans.exclusion.radius ?? -1), q: 1, grouped: 0, window: Int64(cis.radius),
       permutations: Int64(permutations.plan.maximum), successes: 0, fdr: 0.05, qvalue_lambda: .nan,
-      qvalue_method: SWIFTQTL_QVALUE_SMOOTHER)
+      qvalue_method: SWIFTQTL_QVALUE_SMOOTHER, maf_interaction: InteractionScan().minimumStratumFrequency,
+      best: 0, max_signals: 0)
   }
+
+  /// Of the first version.
+  static let leastSize = MemoryLayout<swiftqtl_options>.offset(of: \.maf_interaction)!
 }
 
 /// Threads to work with.
@@ -45,7 +49,9 @@ struct Options {
 
   init(_ options: UnsafePointer<swiftqtl_options>?) throws {
     var own = swiftqtl_options.defaults
-    if options != nil { try take(options, "options", over: &own) }
+    if options != nil {
+      try take(options, "options", over: &own, least: swiftqtl_options.leastSize)
+    }
     given = own
     try check()
   }
@@ -65,8 +71,17 @@ struct Options {
     try require((1...100_000_000).contains(given.permutations), "permutations", given.permutations)
     try require((0...given.permutations).contains(given.successes), "successes", given.successes)
     try require(given.fdr > 0 && given.fdr < 1, "fdr", given.fdr)
+    try require((0...0.5).contains(given.maf_interaction), "maf_interaction", given.maf_interaction)
+    try require(given.max_signals >= 0, "max_signals", given.max_signals)
     if given.lmm_exact != 0, given.lmm_score != 0 {
       throw Refusal("lmm_exact and lmm_score exclude each other")
+    }
+  }
+
+  /// - Throws: `Refusal` where they ask for tests of pairs alone.
+  func refuseTestsOfPairs(_ scan: String) throws {
+    guard given.lmm_exact == 0, given.lmm_score == 0 else {
+      throw Refusal("lmm_exact and lmm_score are not for \(scan)")
     }
   }
 
@@ -113,6 +128,12 @@ struct Options {
     case SWIFTQTL_ANCHOR_INTERVAL: .interval
     default: throw Refusal("window_from is \(given.window_from)")
     }
+  }
+
+  /// Of trans scans.
+  func exclusion() throws -> CisExclusion {
+    CisExclusion(
+      radius: given.exclude_cis < 0 ? nil : Int(given.exclude_cis), anchor: try anchor(.tss))
   }
 
   func significance(of genes: [CisPermutations.GeneResult]) throws -> GeneSignificance {

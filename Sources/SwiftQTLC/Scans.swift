@@ -24,17 +24,18 @@ final class ResultsHandle: Handle {
 }
 
 /// What blocks of pairs leave.
-private final class Pairs: Sendable {
-  private let state = Mutex((blocks: [PairColumns.Block](), drops: [Drop]()))
+final class Collector<Block: Sendable>: Sendable {
+  private let state = Mutex((blocks: [Block](), drops: [Drop]()))
 
-  func add(_ batch: RenderedPairs) {
+  /// - Parameter block: nil where it has no rows.
+  func add(_ block: Block?, _ drops: [Drop]) {
     state.withLock {
-      if batch.rowCount > 0 { $0.blocks.append(batch.block) }
-      $0.drops += batch.drops
+      if let block { $0.blocks.append(block) }
+      $0.drops += drops
     }
   }
 
-  var all: (blocks: [PairColumns.Block], drops: [Drop]) { state.withLock { $0 } }
+  var all: (blocks: [Block], drops: [Drop]) { state.withLock { $0 } }
 }
 
 private struct RenderedPairs: Sendable {
@@ -60,15 +61,13 @@ public func swiftqtl_trans(
     let execution = try options.execution()
     let scan = TransScan(
       threshold: options.given.pval_threshold,
-      exclusion: CisExclusion(
-        radius: options.given.exclude_cis < 0 ? nil : Int(options.given.exclude_cis),
-        anchor: try options.anchor(.tss)),
+      exclusion: try options.exclusion(),
       options: try options.scanOptions(of: study, execution), seed: options.given.seed)
-    let pairs = Pairs()
+    let pairs = Collector<PairColumns.Block>()
     let summary = try scan.run(
       in: study, execution: execution, render: RenderedPairs.init,
       emit: { batch in
-        pairs.add(batch)
+        pairs.add(batch.rowCount > 0 ? batch.block : nil, batch.drops)
         try reporter.advance(tests: batch.tests, rows: batch.rowCount, fraction: batch.fractionRead)
       })
     let (blocks, drops) = pairs.all
@@ -90,11 +89,11 @@ public func swiftqtl_cis_nominal(
     let scan = CisScan(
       radius: Int(options.given.window), anchor: try options.anchor(.automatic),
       options: try options.scanOptions(of: study, execution))
-    let pairs = Pairs()
+    let pairs = Collector<PairColumns.Block>()
     let summary = try scan.run(
       in: study, execution: execution, render: RenderedPairs.init,
       emit: { batch in
-        pairs.add(batch)
+        pairs.add(batch.rowCount > 0 ? batch.block : nil, batch.drops)
         try reporter.advance(tests: batch.tests, rows: batch.rowCount, fraction: batch.fractionRead)
       })
     let (blocks, drops) = pairs.all
@@ -112,9 +111,7 @@ public func swiftqtl_cis_permute(
 ) -> Int32 {
   scan(study, options, out, error) { study, options, reporter in
     let own = options.given
-    guard own.lmm_exact == 0, own.lmm_score == 0 else {
-      throw Refusal("lmm_exact and lmm_score are not for permutations")
-    }
+    try options.refuseTestsOfPairs("permutations")
     let execution = try options.execution()
     let permutations = CisPermutations(
       CisScan(
@@ -144,7 +141,7 @@ public func swiftqtl_cis_permute(
 }
 
 /// What all scans share.
-private func scan(
+func scan(
   _ study: OpaquePointer?, _ options: UnsafePointer<swiftqtl_options>?,
   _ out: UnsafeMutablePointer<OpaquePointer?>?, _ error: UnsafeMutablePointer<OpaquePointer?>?,
   _ body: (Study, Options, Reporter) throws -> ResultsHandle

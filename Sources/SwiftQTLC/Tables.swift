@@ -120,3 +120,9 @@ public func swiftqtl_beta_quantile(_ p: Double, _ shape1: Double, _ shape2: Doub
   guard (0...1).contains(p), shape1 > 0, shape2 > 0 else { return .nan }
   return exp(Beta.logQuantile(logP: log(p), shape1, shape2))
 }
+
+@c @implementation
+public func swiftqtl_beta_cdf(_ x: Double, _ shape1: Double, _ shape2: Double) -> Double {
+  guard (0...1).contains(x), shape1 > 0, shape2 > 0 else { return .nan }
+  return exp(Beta.logCDF(logX: log(x), shape1, shape2))
+}

@@ -40,7 +40,7 @@ import Testing
     return out.text
   }
 
-  private func study(related: Bool = false) throws -> Study {
+  private func study(related: Bool = false, terms: Int = 0) throws -> Study {
     var shape = StudyShape()
     shape.missingPhenotypes = .few
     shape.missingGenotypes = 0.03
@@ -50,6 +50,9 @@ import Testing
       small.kinship = (0..<small.sampleCount).map { i in
         (0..<small.sampleCount).map { j in i == j ? 1 : i / 2 == j / 2 ? 0.5 : 0 }
       }
+    }
+    for term in 0..<terms {
+      small.addInteraction((0..<small.sampleCount).map { Double(($0 * (7 + term)) % 13) })
     }
     return try small.study()
   }
@@ -96,6 +99,40 @@ import Testing
     let significance = GeneSignificance(of: genes, method: .benjaminiHochberg)
     try check(
       GeneColumns(study, genes, significance, isGrouped: false), rows: genes.count { $0.lead != nil })
+  }
+
+  @Test func signals() throws {
+    let study = try study()
+    let scan = ConditionalScan(CisScan(radius: 20_000_000, options: ScanOptions(filter: .off)))
+    var genes: [GeneSignals] = []
+    _ = try scan.run(
+      in: study, thresholds: Dictionary(uniqueKeysWithValues: study.features.map { ($0.id, log(0.5)) }),
+      execution: Execution(), render: { $0 }, drop: { _ in }, emit: { gene, _ in genes.append(gene) })
+    let rows = genes.reduce(0) { $0 + $1.signals.count }
+    #expect(rows > study.features.count)
+    for isGrouped in [false, true] {
+      try check(SignalColumns(study.features, genes, isGrouped: isGrouped), rows: rows)
+    }
+  }
+
+  @Test(arguments: [1, 2]) func interactions(terms: Int) throws {
+    let study = try study(terms: terms)
+    let options = ScanOptions(filter: .off)
+    let scan = InteractionScan(radius: 20_000_000, options: options, minimumStratumFrequency: 0)
+    let pairs = try scan.pairs(in: study)
+    let rows = pairs.batches.reduce(0) { $0 + $1.rows.count }
+    #expect(rows > 20)
+    try check(InteractionColumns(.cis, study, pairs.batches), rows: rows)
+    let (leads, _) = try scan.leads(in: study, execution: Execution(), emit: { _ in })
+    #expect(leads.count > terms)
+    try check(InteractionColumns(study, leads), rows: leads.count)
+    let all = TransInteractionScan(
+      threshold: 0.3, exclusion: .none, options: options, minimumStratumFrequency: 0)
+    let hits = try all.hits(in: study)
+    let columns = InteractionColumns(
+      .trans, study, hits.batches, hits: (all.logThreshold, hits.summary.counts.tests))
+    #expect(columns.rowCount > 5)
+    try check(columns, rows: columns.rowCount)
   }
 
   @Test func drops() throws {

@@ -161,6 +161,14 @@ int32_t swiftqtl_study_create(const swiftqtl_genotypes *genotypes, const swiftqt
                               const swiftqtl_covariates *covariates, const swiftqtl_kinship *kinship,
                               const swiftqtl_strings *samples, int32_t shares_chromosomes, swiftqtl_study **out,
                               swiftqtl_error **error);
+/// The same with terms that interact with the genotype, a column each: complete, and in the model of scans for interactions only.
+///
+/// `interactions`, read or copied as covariates are, may be NULL.
+int32_t swiftqtl_study_create_with_interactions(const swiftqtl_genotypes *genotypes, const swiftqtl_phenotypes *phenotypes,
+                                                const swiftqtl_covariates *covariates,
+                                                const swiftqtl_covariates *interactions, const swiftqtl_kinship *kinship,
+                                                const swiftqtl_strings *samples, int32_t shares_chromosomes,
+                                                swiftqtl_study **out, swiftqtl_error **error);
 /// Analysed samples.
 int64_t swiftqtl_study_sample_count(const swiftqtl_study *study);
 /// What was joined and assumed, for a log: a line each. Lives as long as the study.
@@ -227,7 +235,7 @@ typedef struct {
   /// Trans: whether pairs get a Benjamini–Hochberg q over all tests.
   int32_t q;
 
-  /// Permutations: whether phenotypes are mapped by group.
+  /// Permutations, independent signals: whether phenotypes are mapped by group.
   int32_t grouped;
   /// Cis: bases on either side of a phenotype.
   int64_t window;
@@ -240,6 +248,13 @@ typedef struct {
   /// λ of Storey's π₀; NaN for the method.
   double qvalue_lambda;
   int32_t qvalue_method;
+
+  /// Interactions: minimum minor allele frequency on either side of each term's median.
+  double maf_interaction;
+  /// Interactions in cis: whether only each phenotype's lead for each term is wanted, with its corrected p.
+  int32_t best;
+  /// Independent signals: at most so many of a gene; 0: any number.
+  int32_t max_signals;
 } swiftqtl_options;
 
 /// Fills in the defaults. `size`: `sizeof(swiftqtl_options)`.
@@ -256,6 +271,26 @@ int32_t swiftqtl_cis_nominal(const swiftqtl_study *study, const swiftqtl_options
 /// The best variant of each phenotype, its p over the window by permutations, and q; a row for each phenotype (or group).
 int32_t swiftqtl_cis_permute(const swiftqtl_study *study, const swiftqtl_options *options, swiftqtl_results **out,
                              swiftqtl_error **error);
+
+/// The nominal p that signals of genes need: the `pval_nominal_threshold` of permutations, of genes that are significant.
+typedef struct {
+  size_t size;
+  /// Phenotypes or, with `grouped`, groups. Genes that are not among these are not analysed.
+  swiftqtl_strings ids;
+  /// As many; NaN: not analysed.
+  const double *thresholds;
+} swiftqtl_genes;
+
+/// Independent signals of genes by forward-backward regression; a row for each signal.
+int32_t swiftqtl_cis_independent(const swiftqtl_study *study, const swiftqtl_genes *genes, const swiftqtl_options *options,
+                                 swiftqtl_results **out, swiftqtl_error **error);
+/// Every variant in the window of each phenotype, y = Wα + g + i + g·i of every term i of the study; rows are pairs or, with `best`,
+/// phenotypes and terms.
+int32_t swiftqtl_cis_interaction(const swiftqtl_study *study, const swiftqtl_options *options, swiftqtl_results **out,
+                                 swiftqtl_error **error);
+/// All variants against all phenotypes with the same model; rows are pairs in which g·i of some term has p ≤ `pval_threshold`.
+int32_t swiftqtl_trans_interaction(const swiftqtl_study *study, const swiftqtl_options *options, swiftqtl_results **out,
+                                   swiftqtl_error **error);
 
 /// What a scan did.
 typedef struct {
@@ -280,7 +315,7 @@ void swiftqtl_results_free(swiftqtl_results *results);
 
 typedef struct swiftqtl_table swiftqtl_table;
 
-/// Of the scan: pairs, or phenotypes.
+/// Of the scan: pairs, phenotypes or signals.
 #define SWIFTQTL_TABLE_MAIN 0
 /// Samples, variants, phenotypes and covariates that were left out, and why.
 #define SWIFTQTL_TABLE_DROPS 1
@@ -323,6 +358,8 @@ int32_t swiftqtl_qvalues(const double *p, int64_t count, int32_t method, double 
                          swiftqtl_error **error);
 /// The quantile of a beta distribution. NaN of arguments outside their ranges.
 double swiftqtl_beta_quantile(double p, double shape1, double shape2);
+/// Its distribution function. NaN of arguments outside their ranges.
+double swiftqtl_beta_cdf(double x, double shape1, double shape2);
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -32,12 +33,16 @@ class Files:
     def covariates(self) -> str:
         return self.prefix + ".covariates.tsv"
 
+    @property
+    def terms(self) -> str:
+        return self.prefix + ".terms.tsv"
+
     def run(self, *arguments: str) -> None:
         subprocess.run([self.program, *arguments, "--quiet"], check=True)
 
     def scan(self, *arguments: str) -> str:
         """Runs a scan of the program; the prefix of its tables."""
-        out = str(self.folder / "-".join(arguments).replace("/", "_"))
+        out = str(self.folder / "-".join(arguments).replace(f"{self.folder}/", "").replace("/", "_"))
         self.run(
             *arguments, "--genotypes", self.prefix, "--phenotypes", self.phenotypes, "--covariates", self.covariates,
             "--out", out,
@@ -54,6 +59,8 @@ class Arrays:
     phenotypes: pd.DataFrame
     positions: pd.DataFrame
     covariates: pd.DataFrame
+    #: Two terms.
+    terms: pd.DataFrame
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +85,11 @@ def arrays(files: Files) -> Arrays:
     covariates = pd.read_csv(files.covariates, sep="\t", index_col=0)
     if phenotypes.columns[0] in covariates.columns:
         covariates = covariates.T
-    return Arrays(reader.load_genotypes(), variants, phenotypes, positions, covariates)
+    random = np.random.default_rng(5)
+    samples = phenotypes.columns
+    terms = pd.DataFrame({"age": random.standard_normal(len(samples)), "sex": random.permutation(len(samples)) % 2}, samples)
+    terms.to_csv(files.terms, sep="\t")
+    return Arrays(reader.load_genotypes(), variants, phenotypes, positions, covariates, terms)
 
 
 def text(path: str | Path) -> bytes:

@@ -73,6 +73,78 @@ def test_kinship_array(random: np.random.Generator) -> None:
     np.testing.assert_allclose(table["beta"], expected["beta"], rtol=1e-9)
 
 
+def test_interaction_arrays(random: np.random.Generator) -> None:
+    genotypes, values, covariates = make(random)
+    terms = random.standard_normal((60, 2))
+    table = swiftqtl.trans_interaction(genotypes, values, terms, covariates, pval_threshold=1, maf_interaction=0, q=False)
+    # A pair whose variant varies too little to be told from the terms would have no row.
+    assert len(table) == genotypes.shape[0] * values.shape[0]
+    for row in table.to_dict("records"):
+        g, y = genotypes[int(row["variant_id"][7:])], values[int(row["phenotype_id"][9:])]
+        # In the order of the columns: g, then each term and its product.
+        effects = np.column_stack([g, terms[:, 0], g * terms[:, 0], terms[:, 1], g * terms[:, 1]])
+        design = np.column_stack([effects, covariates, np.ones(60)])
+        beta, (rss,), *_ = np.linalg.lstsq(design, y, rcond=None)
+        se = np.sqrt(np.diag(np.linalg.inv(design.T @ design)) * rss / (60 - 8))
+        names = ["g", "covariate0", "g-covariate0", "covariate1", "g-covariate1"]
+        # Condition numbers of some tens, squared in the inverse.
+        np.testing.assert_allclose([row[f"beta_{name}"] for name in names], beta[:5], rtol=1e-8, atol=1e-11)
+        np.testing.assert_allclose([row[f"se_{name}"] for name in names], se[:5], rtol=1e-8)
+        assert row["df"] == 60 - 8
+    # A series is one term, joined by sample.
+    samples = [f"s{i:02d}" for i in range(60)]
+    frames = pd.DataFrame(genotypes, columns=samples), pd.DataFrame(values, columns=samples)
+    term = pd.Series(terms[:, 0], samples, name="age")
+    one = swiftqtl.trans_interaction(*frames, term.iloc[::-1], pval_threshold=1)
+    expected = swiftqtl.trans_interaction(genotypes, values, terms[:, :1], pval_threshold=1)
+    np.testing.assert_array_equal(one["beta_gi"], expected["beta_gi"])
+    assert (swiftqtl.trans_interaction(*frames, term.drop("s07"), pval_threshold=1)["n"] == 59).all()
+
+
+def test_refusals_of_interactions(random: np.random.Generator) -> None:
+    genotypes, values, _ = make(random)
+    terms = random.standard_normal((60, 1))
+    with pytest.raises(ValueError, match="maf_interaction is 0.7"):
+        swiftqtl.trans_interaction(genotypes, values, terms, maf_interaction=0.7)
+    with pytest.raises(swiftqtl.SwiftQTLError, match="no interaction term") as failure:
+        swiftqtl.Study(genotypes, values).trans_interaction(exclude_cis=None)
+    assert failure.value.kind == "inconsistent"
+    with pytest.raises(swiftqtl.SwiftQTLError, match="interactions"):
+        swiftqtl.Study(genotypes, values, kinship=np.eye(60), interactions=terms).trans_interaction(exclude_cis=None)
+    with pytest.raises(swiftqtl.SwiftQTLError, match="constant") as failure:
+        swiftqtl.trans_interaction(genotypes, values, np.ones((60, 1)))
+    assert failure.value.kind == "degenerate"
+    terms[4, 0] = np.nan
+    with pytest.raises(swiftqtl.SwiftQTLError, match="array of interaction terms.* covariate0 is missing for sample sample04"):
+        swiftqtl.trans_interaction(genotypes, values, terms)
+
+
+def test_refusals_of_independent_signals(random: np.random.Generator) -> None:
+    genotypes, values, _ = make(random)
+    variants = pd.DataFrame({"chrom": "1", "pos": np.arange(1, 31)}, index=[f"v{i}" for i in range(30)])
+    positions = pd.DataFrame({"chr": "1", "pos": 10}, index=[f"p{i}" for i in range(4)])
+    study = swiftqtl.Study(genotypes, values, variants=variants, phenotype_positions=positions)
+
+    def genes(ids: list[str], threshold: float, q: float = 0.01) -> pd.DataFrame:
+        return pd.DataFrame({"phenotype_id": ids, "qval": q, "pval_nominal_threshold": threshold})
+
+    assert study.cis_independent(genes(["p0", "p1"], 0.001)).counts.phenotypes == 4
+    with pytest.raises(swiftqtl.SwiftQTLError, match="none of the 1 genes has q <= 0.05") as failure:
+        study.cis_independent(genes(["p0"], 0.001, q=0.2))
+    assert failure.value.kind == "degenerate"
+    with pytest.raises(swiftqtl.SwiftQTLError, match="among the 4 genes") as failure:
+        study.cis_independent(genes(["other"], 0.001))
+    assert failure.value.kind == "inconsistent"
+    with pytest.raises(ValueError, match="p0 is 1.5"):
+        study.cis_independent(genes(["p0"], 1.5))
+    with pytest.raises(ValueError, match="p0 occurs twice"):
+        study.cis_independent(genes(["p0", "p0"], 0.001))
+    with pytest.raises(ValueError, match="column pval_nominal_threshold"):
+        study.cis_independent(genes(["p0"], 0.001).drop(columns="pval_nominal_threshold"))
+    with pytest.raises(ValueError, match="max_signals is 0"):
+        study.cis_independent(genes(["p0"], 0.001), max_signals=0)
+
+
 def test_empty_result(random: np.random.Generator) -> None:
     genotypes, values, _ = make(random)
     table = swiftqtl.trans(genotypes, random.standard_normal(values.shape), pval_threshold=1e-300)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import Arrays, Files, text
 
@@ -17,7 +18,16 @@ def check(result: swiftqtl.Result, expected: str, folder: Path) -> None:
     for name in ("table.tsv", "table.tsv.gz"):
         result.write(folder / name)
         assert text(folder / name) == text(expected)
-    assert len(result.table) == text(expected).count(b"\n") - 1
+    frame = result.table
+    texts = {name: str for name in frame if not pd.api.types.is_numeric_dtype(frame[name])}
+    printed = pd.read_csv(folder / "table.tsv", sep="\t", dtype=texts, keep_default_na=False, na_values=["nan", "NA"])
+    assert frame.columns.tolist() == printed.columns.tolist() and len(frame) == len(printed)
+    for name in frame:
+        if name in texts:
+            assert frame[name].fillna("NA").tolist() == printed[name].fillna("NA").tolist()
+        else:
+            # Nine digits are printed.
+            np.testing.assert_allclose(frame[name].to_numpy(float), printed[name].to_numpy(float), rtol=1e-8, err_msg=name)
 
 
 def of_arrays(arrays: Arrays, genotypes: Any, **options: Any) -> swiftqtl.Study:
@@ -95,6 +105,60 @@ def test_cis_permutations(files: Files, arrays: Arrays, by_path: swiftqtl.Study,
     check(of_arrays(arrays, arrays.genotypes).cis(permutations=500), expected, tmp_path)
     adaptive = files.scan("cis", "permute", "--permutations", "10-500", "--seed", "5") + ".cis_permute.tsv.gz"
     check(by_path.cis(permutations=(10, 500), seed=5), adaptive, tmp_path)
+
+
+def test_independent_signals(files: Files, arrays: Arrays, by_path: swiftqtl.Study, tmp_path: Path) -> None:
+    genes = files.scan("cis", "permute", "--permutations", "500") + ".cis_permute.tsv.gz"
+    independent = ("cis", "independent", "--significant-from", genes)
+    expected = files.scan(*independent, "--fdr", "0.2") + ".cis_independent.tsv.gz"
+    table = by_path.cis(permutations=500).table
+    result = by_path.cis_independent(table, fdr=0.2)
+    assert result.table["rank"].max() > 1
+    check(result, expected, tmp_path)
+    check(of_arrays(arrays, arrays.genotypes).cis_independent(table, fdr=0.2), expected, tmp_path)
+    one = files.scan(*independent, "--max-signals", "1", "--window", "500000") + ".cis_independent.tsv.gz"
+    check(by_path.cis_independent(table, max_signals=1, window=500_000), one, tmp_path)
+    related = swiftqtl.Study(files.prefix, files.phenotypes, files.covariates, kinship=files.prefix)
+    mixed = files.scan(*independent, "--grm", files.prefix) + ".cis_independent.tsv.gz"
+    result = related.cis_independent(table)
+    check(result, mixed, tmp_path)
+    assert result.heritability is not None
+
+
+def test_independent_signals_of_groups(files: Files, arrays: Arrays, tmp_path: Path) -> None:
+    # Neighbours: a group has one chromosome.
+    ids = arrays.positions.sort_values(["chr", "pos"]).groupby("chr").head(2).index
+    groups = arrays.positions.loc[ids, "chr"].radd("group")
+    path = files.folder / "groups.tsv"
+    groups.to_csv(path, sep="\t", header=False)
+    options = ("--phenotype-groups", str(path))
+    genes = files.scan("cis", "permute", "--permutations", "500", *options) + ".cis_permute.tsv.gz"
+    expected = files.scan("cis", "independent", "--significant-from", genes, *options) + ".cis_independent.tsv.gz"
+    study = of_arrays(arrays, arrays.genotypes, groups=groups)
+    result = study.cis_independent(study.cis(permutations=500).table)
+    assert len(result.table) > len(set(groups)) / 2
+    check(result, expected, tmp_path)
+
+
+def test_interactions(files: Files, arrays: Arrays, tmp_path: Path) -> None:
+    by_path = swiftqtl.Study(files.prefix, files.phenotypes, files.covariates, interactions=files.terms)
+    of_frames = of_arrays(arrays, arrays.genotypes, interactions=arrays.terms.iloc[::-1])
+    terms = ("--interaction", files.terms)
+    pairs = files.scan("cis", "interaction", *terms) + ".cis_interaction.tsv.gz"
+    leads = files.scan("cis", "interaction", *terms, "--best", "--maf-interaction", "0.1") + ".cis_interaction_best.tsv.gz"
+    trans = files.scan("trans", *terms, "--pval-threshold", "1e-3") + ".trans_interaction.tsv.gz"
+    for study in (by_path, of_frames):
+        check(study.cis_interaction(), pairs, tmp_path)
+        result = study.cis_interaction(best=True, maf_interaction=0.1)
+        assert set(result.table["term"]) == {"age", "sex"} and len(result.drops) > 0
+        check(result, leads, tmp_path)
+        check(study.trans_interaction(pval_threshold=1e-3), trans, tmp_path)
+    rare = files.scan("cis", "interaction", *terms, "--maf-interaction", "0", "--maf", "0") + ".cis_interaction.tsv.gz"
+    result = by_path.cis_interaction(maf_interaction=0, maf=0)
+    assert set(result.table["status"]) == {"ok", "singular"}
+    check(result, rare, tmp_path)
+    plain = files.scan("trans", *terms, "--pval-threshold", "1e-3", "--no-q") + ".trans_interaction.tsv.gz"
+    check(by_path.trans_interaction(pval_threshold=1e-3, q=False), plain, tmp_path)
 
 
 def test_mixed_models(files: Files, tmp_path: Path) -> None:

@@ -5,10 +5,12 @@
 """
 
 from ._abi import Cancelled, SwiftQTLError, library
-from ._scans import Counts, Result, Study, cis, cis_nominal, lmm, qvalues, trans
+from ._functions import cis, cis_independent, cis_interaction, cis_nominal, lmm, qvalues, trans, trans_interaction
+from ._scans import Counts, Result, Study
 
 __version__: str = library.version().decode()
 
 __all__ = [
-    "Cancelled", "Counts", "Result", "Study", "SwiftQTLError", "cis", "cis_nominal", "lmm", "qvalues", "trans",
+    "Cancelled", "Counts", "Result", "Study", "SwiftQTLError", "cis", "cis_independent", "cis_interaction", "cis_nominal",
+    "lmm", "qvalues", "trans", "trans_interaction",
 ]  # fmt: skip

@@ -48,8 +48,13 @@ class Options(ctypes.Structure):
         ("alternative", c_int32), ("window_from", c_int32), ("lmm_exact", c_int32), ("lmm_score", c_int32),
         ("max_patterns", c_int32), ("pval_threshold", c_double), ("exclude_cis", c_int64), ("q", c_int32),
         ("grouped", c_int32), ("window", c_int64), ("permutations", c_int64), ("successes", c_int64),
-        ("fdr", c_double), ("qvalue_lambda", c_double), ("qvalue_method", c_int32),
+        ("fdr", c_double), ("qvalue_lambda", c_double), ("qvalue_method", c_int32), ("maf_interaction", c_double),
+        ("best", c_int32), ("max_signals", c_int32),
     ]  # fmt: skip
+
+
+class Genes(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("ids", Strings), ("thresholds", c_void_p)]
 
 
 class Counts(ctypes.Structure):
@@ -110,7 +115,7 @@ def _load() -> ctypes.CDLL:
         "kinship_open": (c_int32, [c_char_p, out, error]),
         "kinship_from_float64": (c_int32, [c_void_p, strings, out, error]),
         "kinship_free": (None, [c_void_p]),
-        "study_create": (c_int32, [c_void_p] * 4 + [strings, c_int32, out, error]),
+        "study_create_with_interactions": (c_int32, [c_void_p] * 5 + [strings, c_int32, out, error]),
         "study_sample_count": (c_int64, [c_void_p]),
         "study_notes": (Strings, [c_void_p]),
         "study_free": (None, [c_void_p]),
@@ -118,6 +123,9 @@ def _load() -> ctypes.CDLL:
         "trans": scan,
         "cis_nominal": scan,
         "cis_permute": scan,
+        "cis_independent": (c_int32, [c_void_p, POINTER(Genes), POINTER(Options), out, error]),
+        "cis_interaction": scan,
+        "trans_interaction": scan,
         "results_counts": (None, [c_void_p, POINTER(Counts)]),
         "results_notes": (Strings, [c_void_p]),
         "results_table": (c_void_p, [c_void_p, c_int32]),
@@ -129,6 +137,7 @@ def _load() -> ctypes.CDLL:
         "table_free": (None, [c_void_p]),
         "qvalues": (c_int32, [c_void_p, c_int64, c_int32, c_double, c_void_p, POINTER(c_double), error]),
         "beta_quantile": (c_double, [c_double] * 3),
+        "beta_cdf": (c_double, [c_double] * 3),
     }
     for name, (result, arguments) in signatures.items():
         function = library["swiftqtl_" + name]

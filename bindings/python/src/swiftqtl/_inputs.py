@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Phenotypes = Union[Path, pd.DataFrame, NDArray[Any]]
     #: A path, or values without the intercept, samples × covariates.
     Covariates = Union[Path, pd.DataFrame, NDArray[Any]]
+    #: The same, or one term by sample.
+    Interactions = Union[Covariates, pd.Series]
     #: A path (GCTA's prefix or text), or a relationship matrix, samples × samples.
     Kinship = Union[Path, pd.DataFrame, NDArray[Any]]
 
@@ -172,10 +174,12 @@ def phenotypes(
     return handle, positions is not None
 
 
-def covariates(values: Covariates, phenotypes: Handle) -> Handle:
-    """Samples × covariates."""
+def covariates(values: Interactions, phenotypes: Handle) -> Handle:
+    """Samples × covariates (or terms)."""
     if is_path(values):
         return make("covariates", "covariates_open", path_bytes(values), phenotypes.pointer)
+    if isinstance(values, pd.Series):
+        values = values.to_frame()
     array, samples, covariate_names = labelled(values, "samples", "covariates", "sample", "covariate")
     array = np.asarray(array, np.float64)
     return make(

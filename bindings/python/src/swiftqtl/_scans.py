@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from . import _abi, _inputs
-from ._abi import Handle, StringList, library, make
+from ._abi import Handle, StringList, SwiftQTLError, library, make
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from ._inputs import Covariates, Genotypes, Kinship, Path, Phenotypes
+    from ._inputs import Covariates, Genotypes, Interactions, Kinship, Path, Phenotypes
 
 log = logging.getLogger("swiftqtl")
 
@@ -80,20 +80,12 @@ class StudyOptions(TypedDict, total=False):
     dosage_field: str
 
 
-class _AllOptions(MixedOptions, StudyOptions, total=False):
-    """What goes to the study and what to the scan."""
-
-
-class _PlainOptions(ScanOptions, StudyOptions, total=False):
-    """The same without those of mixed models."""
-
-
 ALTERNATIVES = {"two-sided": 0, "greater": 1, "less": 2}
 ANCHORS = {None: 0, "tss": 1, "interval": 2}
 QVALUE_METHODS = {"smoother": 0, "bootstrap": 1, "bh": 2}
 
 
-def _chosen(choices: dict[Any, int], name: str, value: Any) -> int:
+def chosen(choices: dict[Any, int], name: str, value: Any) -> int:
     try:
         return choices[value]
     except (KeyError, TypeError):
@@ -116,6 +108,8 @@ class Study:
     covariates : path, DataFrame or array, samples × covariates
         Without the intercept; complete.
     kinship : path, DataFrame or array, samples × samples
+    interactions : path, DataFrame, Series or array, samples × terms
+        What may interact with the genotype; complete. In the model of `cis_interaction` and `trans_interaction` only.
     """
 
     def __init__(
@@ -125,6 +119,7 @@ class Study:
         covariates: Covariates | None = None,
         *,
         kinship: Kinship | None = None,
+        interactions: Interactions | None = None,
         variants: pd.DataFrame | None = None,
         phenotype_positions: pd.DataFrame | None = None,
         groups: pd.Series | None = None,
@@ -136,12 +131,13 @@ class Study:
         g = _inputs.genotypes(genotypes, variants, dosage_field)
         y, self.has_positions = _inputs.phenotypes(phenotypes, phenotype_positions, groups, threads)
         w = None if covariates is None else _inputs.covariates(covariates, y)
+        i = None if interactions is None else _inputs.covariates(interactions, y)
         k = None if kinship is None else _inputs.kinship(kinship)
         self.is_mixed = k is not None
         self.is_grouped = groups is not None
         self._handle = make(
-            "study", "study_create", g.pointer, y.pointer, w and w.pointer, k and k.pointer,
-            None if samples is None else StringList(_inputs.names(samples)).pointer, int(shares_chromosomes),
+            "study", "study_create_with_interactions", g.pointer, y.pointer, w and w.pointer, i and i.pointer,
+            k and k.pointer, None if samples is None else StringList(_inputs.names(samples)).pointer, int(shares_chromosomes),
             keeps=g,
         )  # fmt: skip
         #: What was joined and assumed.
@@ -185,11 +181,63 @@ class Study:
         successes, most = (0, permutations) if isinstance(permutations, int) else permutations
         return self._scan(
             "cis_permute", options, window=window, permutations=most, successes=successes, fdr=fdr,
-            grouped=int(self.is_grouped), qvalue_method=_chosen(QVALUE_METHODS, "qvalue_method", qvalue_method),
+            grouped=int(self.is_grouped), qvalue_method=chosen(QVALUE_METHODS, "qvalue_method", qvalue_method),
             qvalue_lambda=math.nan if qvalue_lambda is None else qvalue_lambda,
         )  # fmt: skip
 
-    def _scan(self, scan: str, given: Any, **own: Any) -> Result:
+    def cis_independent(
+        self,
+        genes: pd.DataFrame,
+        *,
+        fdr: float = 0.05,
+        window: int = 1_000_000,
+        max_signals: int | None = None,
+        **options: Unpack[ScanOptions],
+    ) -> Result:
+        """Independent signals of significant genes; see `swiftqtl.cis_independent`."""
+        if max_signals is not None and max_signals < 1:
+            raise ValueError(f"max_signals is {max_signals}")
+        key = "group_id" if self.is_grouped else "phenotype_id"
+        threshold = _inputs.column(genes, ("pval_nominal_threshold",), "genes")
+        rows = (_inputs.column(genes, ("qval",), "genes") <= fdr) & threshold.notna()
+        if not rows.any():
+            raise SwiftQTLError("degenerate", f"none of the {len(genes)} genes has q <= {fdr} and a threshold")
+        thresholds = np.ascontiguousarray(threshold[rows], np.float64)
+        ids = StringList(_inputs.names(_inputs.column(genes, (key,), "genes")[rows]))
+        own = _abi.Genes(ctypes.sizeof(_abi.Genes), ids.value, thresholds.ctypes.data)
+        return self._scan(
+            "cis_independent", options, ctypes.byref(own), window=window, grouped=int(self.is_grouped),
+            max_signals=max_signals or 0,
+        )  # fmt: skip
+
+    def cis_interaction(
+        self,
+        *,
+        window: int = 1_000_000,
+        maf_interaction: float = 0.05,
+        best: bool = False,
+        **options: Unpack[ScanOptions],
+    ) -> Result:
+        """Whether effects depend on the study's `interactions`; see `swiftqtl.cis_interaction`."""
+        return self._scan("cis_interaction", options, window=window, maf_interaction=maf_interaction, best=int(best))
+
+    def trans_interaction(
+        self,
+        *,
+        pval_threshold: float = 1e-5,
+        exclude_cis: int | None = 5_000_000,
+        q: bool = True,
+        maf_interaction: float = 0.05,
+        **options: Unpack[ScanOptions],
+    ) -> Result:
+        """The same for all variants and phenotypes; see `swiftqtl.trans_interaction`."""
+        return self._scan(
+            "trans_interaction", options, pval_threshold=pval_threshold, exclude_cis=-1 if exclude_cis is None else exclude_cis,
+            q=int(q), maf_interaction=maf_interaction,
+        )  # fmt: skip
+
+    def _scan(self, scan: str, given: Any, *between: Any, **own: Any) -> Result:
+        """`between`: arguments before the options."""
         options = _abi.Options()
         library.options_init(ctypes.byref(options), ctypes.sizeof(options))
         given = dict(given)
@@ -198,16 +246,16 @@ class Study:
             setattr(options, name, value)
         for name, value in given.items():
             if name == "alternative":
-                options.alternative = _chosen(ALTERNATIVES, name, value)
+                options.alternative = chosen(ALTERNATIVES, name, value)
             elif name == "window_from":
-                options.window_from = _chosen(ANCHORS, name, value)
+                options.window_from = chosen(ANCHORS, name, value)
             elif name in ("exact", "score"):
                 setattr(options, "lmm_" + name, int(value))
             elif name in ScanOptions.__annotations__:
                 setattr(options, name, int(value) if isinstance(value, bool) else value)
             else:
                 raise TypeError(f"{scan} has no option {name}")
-        return Result(_run(scan, self._handle, options, _Reporter(progress, scan)))
+        return Result(_run(scan, (self._handle.pointer, *between), options, _Reporter(progress, scan)))
 
 
 class _Reporter:
@@ -254,7 +302,7 @@ def _is_watched() -> bool:
     return (shell is not None and hasattr(shell, "kernel")) or (sys.stderr is not None and sys.stderr.isatty())
 
 
-def _run(scan: str, study: Handle, options: _abi.Options, reporter: _Reporter) -> Handle:
+def _run(scan: str, arguments: tuple[Any, ...], options: _abi.Options, reporter: _Reporter) -> Handle:
     """Runs a scan in a thread of its own, so that this one can be interrupted."""
     options.progress = _abi.Progress(reporter)
     outcome: list[Any] = []
@@ -262,7 +310,7 @@ def _run(scan: str, study: Handle, options: _abi.Options, reporter: _Reporter) -
 
     def work() -> None:
         try:
-            outcome.append(make("results", scan, study.pointer, ctypes.byref(options)))
+            outcome.append(make("results", scan, *arguments, ctypes.byref(options)))
         except BaseException as failure:
             outcome.append(failure)
         finally:
@@ -316,7 +364,7 @@ class Result:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Pairs, or phenotypes; made anew at each call."""
+        """Pairs, phenotypes or signals; made anew at each call."""
         frame = _frame(self._table(_abi.TABLE_MAIN))
         assert frame is not None
         return frame
@@ -367,140 +415,3 @@ def _values(column: _abi.Column) -> Any:
     # A missing one has the code −1.
     dictionary = np.array([*_abi.decoded(column.dictionary), None], dtype=object)
     return dictionary[values]
-
-
-def _study(
-    genotypes: Genotypes, phenotypes: Phenotypes, covariates: Covariates | None, kinship: Kinship | None,
-    options: dict[str, Any], shares_chromosomes: bool = True,
-) -> Study:  # fmt: skip
-    own = {name: options.pop(name) for name in StudyOptions.__annotations__ if name in options}
-    return Study(
-        genotypes, phenotypes, covariates, kinship=kinship, threads=options.get("threads", 0),
-        shares_chromosomes=shares_chromosomes, **own,
-    )  # fmt: skip
-
-
-def trans(
-    genotypes: Genotypes,
-    phenotypes: Phenotypes,
-    covariates: Covariates | None = None,
-    *,
-    kinship: Kinship | None = None,
-    pval_threshold: float = 1e-5,
-    exclude_cis: int | None = 5_000_000,
-    q: bool = True,
-    **options: Unpack[_PlainOptions],
-) -> pd.DataFrame:
-    """All variants against all phenotypes by least squares; pairs with p ≤ `pval_threshold`, ordered by variant.
-
-    Parameters
-    ----------
-    genotypes, phenotypes, covariates, kinship
-        See `Study`; options of `StudyOptions` describe arrays.
-    exclude_cis
-        Pairs closer than so many bases on one chromosome are not tested; None tests all, as is done where a phenotype array comes
-        without positions.
-    q
-        Whether there is a column of Benjamini-Hochberg's q over all tests.
-    **options
-        See `ScanOptions`.
-
-    Returns
-    -------
-    DataFrame
-        variant_id, chromosome, position, ref, alt, phenotype_id, beta (per copy of ALT), se, t, df, neg_log10_p, p, r2, af (of ALT),
-        ma_samples, ma_count, n, q.
-    """
-    given: dict[str, Any] = dict(options)
-    if not _inputs.is_path(phenotypes) and "phenotype_positions" not in given:
-        exclude_cis = None
-    study = _study(genotypes, phenotypes, covariates, kinship, given, exclude_cis is not None)
-    return study.trans(pval_threshold=pval_threshold, exclude_cis=exclude_cis, q=q, **given).table
-
-
-def cis_nominal(
-    genotypes: Genotypes,
-    phenotypes: Phenotypes,
-    covariates: Covariates | None = None,
-    *,
-    kinship: Kinship | None = None,
-    window: int = 1_000_000,
-    **options: Unpack[_PlainOptions],
-) -> pd.DataFrame:
-    """Every variant within `window` bases of each phenotype, ordered by variant: as `trans`, with start_distance and without q."""
-    given: dict[str, Any] = dict(options)
-    return _study(genotypes, phenotypes, covariates, kinship, given).cis_nominal(window=window, **given).table
-
-
-def cis(
-    genotypes: Genotypes,
-    phenotypes: Phenotypes,
-    covariates: Covariates | None = None,
-    *,
-    kinship: Kinship | None = None,
-    window: int = 1_000_000,
-    permutations: int | tuple[int, int] = 10_000,
-    fdr: float = 0.05,
-    qvalue_method: str = "smoother",
-    qvalue_lambda: float | None = None,
-    **options: Unpack[_PlainOptions],
-) -> pd.DataFrame:
-    """The best variant of each phenotype in its window, its p by permutations, and q; a row for each phenotype along the genome.
-
-    Variants must be sorted by position.
-
-    Parameters
-    ----------
-    permutations
-        Of each phenotype; (a, b): until a copies are as significant as the phenotype, at most b.
-    fdr
-        False discovery rate that pval_nominal_threshold is for.
-    qvalue_method, qvalue_lambda
-        Storey's π₀ by "smoother", "bootstrap" or at a λ; or "bh".
-    """
-    given: dict[str, Any] = dict(options)
-    study = _study(genotypes, phenotypes, covariates, kinship, given)
-    return study.cis(
-        window=window, permutations=permutations, fdr=fdr, qvalue_method=qvalue_method, qvalue_lambda=qvalue_lambda,
-        **given,
-    ).table  # fmt: skip
-
-
-def lmm(
-    genotypes: Genotypes,
-    phenotypes: Phenotypes,
-    covariates: Covariates | None = None,
-    *,
-    kinship: Kinship,
-    exact: bool = False,
-    score: bool = False,
-    pval_threshold: float = 1e-5,
-    exclude_cis: int | None = 5_000_000,
-    **options: Unpack[_PlainOptions],
-) -> pd.DataFrame:
-    """All variants against all phenotypes by mixed models: as `trans` with a kinship.
-
-    Model: y = Wα + gβ + u + ε, Var u = h²·K, with h² of each phenotype by REML. `exact` estimates it anew for each pair that may be
-    reported, with the variant in the model, and adds columns h2 and pval_lrt; `score` is GEMMA's score test. Variance components are
-    in `Study(...).trans(...).heritability`.
-    """
-    given: dict[str, Any] = {**options, "exact": exact, "score": score}
-    return trans(
-        genotypes, phenotypes, covariates, kinship=kinship, pval_threshold=pval_threshold, exclude_cis=exclude_cis,
-        **given,
-    )  # fmt: skip
-
-
-def qvalues(p: Any, *, method: str = "smoother", qvalue_lambda: float | None = None) -> tuple[np.ndarray, float]:
-    """Storey's q of a whole list of p values (NaN of NaN), and π₀."""
-    values = np.ascontiguousarray(p, np.float64)
-    q = np.empty_like(values)
-    pi0, error = ctypes.c_double(), ctypes.c_void_p()
-    _abi.check(
-        library.qvalues(
-            values.ctypes.data, values.size, _chosen(QVALUE_METHODS, "method", method),
-            math.nan if qvalue_lambda is None else qvalue_lambda, q.ctypes.data, ctypes.byref(pi0), ctypes.byref(error),
-        ),
-        error,
-    )  # fmt: skip
-    return q, pi0.value

@@ -4,8 +4,9 @@
     from swiftqtl.compat.tensorqtl import cis, genotypeio, post, trans     # from tensorqtl import …
 
 What differs: numbers are computed in fp64 and not rounded to fp32; permutations are those of `seed`, in another order than tensorQTL's;
-variants without variance are left out of nominal tables too. Arguments that choose batches and devices do nothing. What is not here
-raises NotImplementedError and says what does it.
+variants without variance are left out of nominal tables too; an interaction's two halves of the samples are those below and above the
+median, equal values in the same; signals of `map_independent` have nominal thresholds, without permutations of their own. Arguments
+that choose batches and devices do nothing. What is not here raises NotImplementedError and says what does it.
 """
 
 from . import cis, core, genotypeio, post, trans

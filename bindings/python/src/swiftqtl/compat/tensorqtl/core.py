@@ -33,7 +33,11 @@ def study(
     genotype_df: pd.DataFrame, phenotype_df: pd.DataFrame, covariates_df: pd.DataFrame | None, **described: Any
 ) -> Study:
     """The samples of the phenotypes, all of which must be in the other tables."""
-    for name, samples in (("genotypes", genotype_df.columns), ("covariates", getattr(covariates_df, "index", None))):
+    tables = {
+        "genotypes": genotype_df.columns, "covariates": getattr(covariates_df, "index", None),
+        "interaction terms": getattr(described.get("interactions"), "index", None),
+    }  # fmt: skip
+    for name, samples in tables.items():
         absent = [] if samples is None else phenotype_df.columns.difference(samples)
         if len(absent):
             raise ValueError(f"{len(absent)} samples of the phenotypes are not in the {name} ({absent[0]}, …)")
@@ -50,9 +54,9 @@ def report(logger: Any, verbose: bool, *lines: str) -> None:
             print(line, flush=True)
 
 
-def nominal_p(table: pd.DataFrame, logp: bool) -> pd.Series:
-    """p, or −log10 p."""
-    return table["neg_log10_p"] if logp else table["p"]
+def nominal_p(table: pd.DataFrame, logp: bool, suffix: str = "") -> pd.Series:
+    """p, or −log10 p. `suffix`: of a coefficient."""
+    return table[("neg_log10_p" if logp else "p") + suffix]
 
 
 def place(phenotype_pos_df: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ..._abi import library
-from ..._scans import qvalues
+from ..._functions import qvalues
 from .core import report
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .core import MAX_MISSING, nominal_p, report, study, unsupported
+from .core import MAX_MISSING, minor_allele_counts, nominal_p, report, study, unsupported
 
 
 def map_trans(
@@ -29,27 +29,38 @@ def map_trans(
 
     Returns pairs with p ≤ `pval_threshold`: variant_id, phenotype_id, pval, b, b_se, r2 (with `return_r2`), af. With
     `return_sparse=False` all of them, as variants × phenotypes: pval, b, b_se, and af by variant.
+
+    With `interaction_s`, a term by sample, the model is that of `swiftqtl.trans_interaction`, and `maf_threshold` is for either side of
+    the term's median. Returns pairs in which gi has p ≤ `pval_threshold`: variant_id, phenotype_id, pval_g, pval_i, pval_gi, af; or,
+    dense, pval_g, pval_i and pval_gi, and af, ma_samples and ma_counts by variant.
     """
-    if interaction_s is not None:
-        raise unsupported("interaction_s", "use swiftqtl trans --interaction")
     if alleles != 2:
         raise unsupported("alleles other than 2", "dosages must be of two alleles")
-    result = study(genotype_df, phenotype_df, covariates_df, shares_chromosomes=False).trans(
-        pval_threshold=pval_threshold if return_sparse else 1, exclude_cis=None, q=False, maf=maf_threshold, max_missing=MAX_MISSING
-    )
+    described = {} if interaction_s is None else {"interactions": interaction_s}
+    own = study(genotype_df, phenotype_df, covariates_df, shares_chromosomes=False, **described)
+    threshold = pval_threshold if return_sparse else 1
+    if interaction_s is None:
+        result = own.trans(
+            pval_threshold=threshold, exclude_cis=None, q=False, maf=maf_threshold, max_missing=MAX_MISSING
+        )  # fmt: skip
+    else:
+        result = own.trans_interaction(
+            pval_threshold=threshold, exclude_cis=None, q=False, maf=0, maf_interaction=maf_threshold,
+            max_missing=MAX_MISSING,
+        )  # fmt: skip
     report(
         logger, verbose, f"trans-QTL mapping: {result.counts.tests} tests, {result.counts.variants} variants x "
         f"{result.counts.phenotypes} phenotypes, {result.counts.samples} samples",
     )  # fmt: skip
     table = result.table
     if return_sparse:
-        columns = {
-            "variant_id": table["variant_id"], "phenotype_id": table["phenotype_id"], "pval": nominal_p(table, logp),
-            "b": table["beta"], "b_se": table["se"], "r2": table["r2"], "af": table["af"],
-        }  # fmt: skip
-        if not return_r2:
-            del columns["r2"]
-        return pd.DataFrame(columns)
+        columns = {"variant_id": table["variant_id"], "phenotype_id": table["phenotype_id"]}
+        if interaction_s is None:
+            columns |= {"pval": nominal_p(table, logp), "b": table["beta"], "b_se": table["se"]}
+            columns |= {"r2": table["r2"]} if return_r2 else {}
+        else:
+            columns |= {f"pval_{name}": nominal_p(table, logp, f"_{name}") for name in ("g", "i", "gi")}
+        return pd.DataFrame(columns | {"af": table["af"]})
 
     kept = table.drop_duplicates("variant_id")
     rows = pd.Index(kept["variant_id"], name="variant_id")
@@ -62,6 +73,11 @@ def map_trans(
         return pd.DataFrame(out, index=rows, columns=phenotype_df.index)
 
     frequencies = pd.Series(kept["af"].to_numpy(), index=rows, name="af")
+    if interaction_s is not None:
+        carriers = pd.Series(kept["ma_samples"].to_numpy().astype(np.int32), index=rows, name="ma_samples")
+        counts = pd.Series(minor_allele_counts(kept), index=rows, name="ma_counts")
+        pvals = (dense(nominal_p(table, logp, f"_{name}")) for name in ("g", "i", "gi"))
+        return *pvals, frequencies, carriers, counts
     return dense(nominal_p(table, logp)), dense(table["beta"]), dense(table["se"]), frequencies
 
 
