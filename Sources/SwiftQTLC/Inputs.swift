@@ -19,6 +19,7 @@ public func swiftqtl_genotypes_open(
       case SWIFTQTL_DOSAGE_FIELD_AUTOMATIC: nil
       case SWIFTQTL_DOSAGE_FIELD_GT: .gt
       case SWIFTQTL_DOSAGE_FIELD_DS: .ds
+      case SWIFTQTL_DOSAGE_FIELD_GP: .gp
       default: throw Refusal("dosage_field is \(dosage_field)")
       }
     let source = try GenotypeFile.open(

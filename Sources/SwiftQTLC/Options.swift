@@ -30,7 +30,7 @@ extension swiftqtl_options {
       exclude_cis: Int64(trans.exclusion.radius ?? -1), q: 1, grouped: 0, window: Int64(cis.radius),
       permutations: Int64(permutations.plan.maximum), successes: 0, fdr: 0.05, qvalue_lambda: .nan,
       qvalue_method: SWIFTQTL_QVALUE_SMOOTHER, maf_interaction: InteractionScan().minimumStratumFrequency,
-      best: 0, max_signals: 0)
+      best: 0, max_signals: 0, reml_no_constrain: 0)
   }
 
   /// Of the first version.
@@ -109,6 +109,7 @@ struct Options {
     if study.relatedness == nil {
       if given.lmm_exact != 0 { throw Refusal("lmm_exact needs a kinship") }
       if given.lmm_score != 0 { throw Refusal("lmm_score needs a kinship") }
+      if given.reml_no_constrain != 0 { throw Refusal("reml_no_constrain needs a kinship") }
     }
     return ScanOptions(
       filter: VariantFilter(
@@ -117,7 +118,8 @@ struct Options {
       transform: given.normal != 0 ? .inverseNormal : .none, alternative: alternative,
       mixedModel: MixedModelOptions(
         test: given.lmm_score != 0 ? .score : .wald, refitsExactly: given.lmm_exact != 0,
-        maximumPatterns: Int(given.max_patterns), threads: execution.workers, memory: execution.memory))
+        isConstrained: given.reml_no_constrain == 0, maximumPatterns: Int(given.max_patterns),
+        threads: execution.workers, memory: execution.memory))
   }
 
   /// - Parameter automatic: what the default is.

@@ -70,10 +70,11 @@ typedef struct swiftqtl_phenotypes swiftqtl_phenotypes;
 typedef struct swiftqtl_covariates swiftqtl_covariates;
 typedef struct swiftqtl_kinship swiftqtl_kinship;
 
-/// DS where a VCF declares it, else GT.
+/// DS where a VCF declares it, else GT, else GP.
 #define SWIFTQTL_DOSAGE_FIELD_AUTOMATIC 0
 #define SWIFTQTL_DOSAGE_FIELD_GT 1
 #define SWIFTQTL_DOSAGE_FIELD_DS 2
+#define SWIFTQTL_DOSAGE_FIELD_GP 3
 
 /// Opens genotype files: every kind that the program reads, seen from its content; several are one source.
 ///
@@ -255,6 +256,8 @@ typedef struct {
   int32_t best;
   /// Independent signals: at most so many of a gene; 0: any number.
   int32_t max_signals;
+  /// Mixed models: whether h² may be negative.
+  int32_t reml_no_constrain;
 } swiftqtl_options;
 
 /// Fills in the defaults. `size`: `sizeof(swiftqtl_options)`.

@@ -172,6 +172,9 @@ def test_mixed_models(files: Files, tmp_path: Path) -> None:
     assert [b"%.9g" % value for value in result.heritability["h2"]] == h2
     exact = files.scan("trans", "--pval-threshold", "1e-3", "--lmm-exact", *grm) + ".trans.tsv.gz"
     check(study.trans(pval_threshold=1e-3, exact=True), exact, tmp_path)
+    free = files.scan("trans", "--pval-threshold", "1e-3", "--reml-no-constrain", *grm) + ".trans.tsv.gz"
+    assert text(free) != text(out + ".trans.tsv.gz")
+    check(study.trans(pval_threshold=1e-3, reml_no_constrain=True), free, tmp_path)
     cis = files.scan("cis", "nominal", *grm) + ".cis_nominal.tsv.gz"
     check(study.cis_nominal(), cis, tmp_path)
 

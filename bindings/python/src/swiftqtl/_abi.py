@@ -49,7 +49,7 @@ class Options(ctypes.Structure):
         ("max_patterns", c_int32), ("pval_threshold", c_double), ("exclude_cis", c_int64), ("q", c_int32),
         ("grouped", c_int32), ("window", c_int64), ("permutations", c_int64), ("successes", c_int64),
         ("fdr", c_double), ("qvalue_lambda", c_double), ("qvalue_method", c_int32), ("maf_interaction", c_double),
-        ("best", c_int32), ("max_signals", c_int32),
+        ("best", c_int32), ("max_signals", c_int32), ("reml_no_constrain", c_int32),
     ]  # fmt: skip
 
 

@@ -85,9 +85,9 @@ def genotypes(values: Genotypes, variants: pd.DataFrame | None, dosage_field: st
         if variants is not None:
             raise ValueError("variants are for arrays: genotype files name their own")
         try:
-            field = {None: 0, "GT": 1, "DS": 2}[dosage_field]
+            field = {None: 0, "GT": 1, "DS": 2, "GP": 3}[dosage_field]
         except KeyError:
-            raise ValueError(f"dosage_field is {dosage_field!r}, not GT or DS") from None
+            raise ValueError(f"dosage_field is {dosage_field!r}, not GT, DS or GP") from None
         listed = StringList([os.fsdecode(path_bytes(path)) for path in paths])
         return make("genotypes", "genotypes_open", listed.pointer, field, None)
 

@@ -39,6 +39,7 @@ class ScanOptions(TypedDict, total=False):
     - alternative: "two-sided", "greater" or "less".
     - window_from: "tss" or "interval", what distances are measured from.
     - max_patterns: mixed models: most sets of missing samples among phenotypes (10).
+    - reml_no_constrain: mixed models: h² may be negative.
     - progress: a function, True (a bar by tqdm), False; by default a bar in notebooks and on terminals where tqdm is installed.
     """
 
@@ -53,6 +54,7 @@ class ScanOptions(TypedDict, total=False):
     alternative: str
     window_from: str
     max_patterns: int
+    reml_no_constrain: bool
     progress: bool | ProgressFunction | None
 
 
@@ -70,7 +72,7 @@ class StudyOptions(TypedDict, total=False):
     - phenotype_positions: of phenotype arrays: a row for each phenotype, with columns chr and start and end (1-based, closed) or pos.
     - groups: of phenotype arrays: by phenotype, those that are mapped as one.
     - samples: only these.
-    - dosage_field: of VCF and BCF, "GT" or "DS".
+    - dosage_field: of VCF and BCF, "GT", "DS" or "GP".
     """
 
     variants: pd.DataFrame
