@@ -53,8 +53,8 @@ struct HeritabilityCommand: ParsableCommand {
     defer { withExtendedLifetime(interruption) {} }
     let path = resources.table("heritability")
     let table = try files.open(path, compression: resources.compression)
-    let drops = try DropWriter(
-      files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
+    let dropsPath = resources.table("drops")
+    let drops = try DropWriter(files.open(dropsPath, compression: resources.compression))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
     let inputs = try Manifest.inputs(input.files + KinshipFile.files(grm))
     try drops.append(study.drops)
@@ -74,7 +74,7 @@ struct HeritabilityCommand: ParsableCommand {
     for note in summary.notes + notes { progress.note(note) }
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,
-      outputs: [path, resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
+      outputs: [path, dropsPath, resources.out + ".manifest.json"],
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
       notes: notes)
     try manifestFile.append(bytes: manifest.json())
