@@ -110,6 +110,8 @@ public struct GenotypeBlock: Sendable {
   public var dosages: Dosages
   /// Records of the chunk that cannot be analysed (multiallelic, field absent, …), in file order.
   public var drops: [Drop]
+  /// Heterozygous calls of males on X that were made missing.
+  public var maskedCalls = 0
 
   public var count: Int { variants.count }
 
@@ -126,6 +128,13 @@ public struct GenotypeBlock: Sendable {
     self.variants = variants
     self.dosages = dosages
     self.drops = drops
+  }
+}
+
+extension GenotypeBlock {
+  /// - Parameter count: of all blocks.
+  public static func notes(maskedCalls count: Int) -> [String] {
+    count == 0 ? [] : ["\(count) heterozygous calls of males on X are missing"]
   }
 }
 

@@ -107,7 +107,7 @@ struct CisIndependentCommand: ParsableCommand {
     let variances = try VarianceTable.write(summary, study, resources, to: files)
     try drops.append(summary.drops)
     let notes = [genes.note, "\(summary.counts.rows) signals of \(genesWithSignal) genes"]
-    for note in summary.notes + notes { progress.note(note) }
+    for note in summary.allNotes + notes { progress.note(note) }
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,
       outputs: [path] + (allPairs ? [pairsPath] : [])

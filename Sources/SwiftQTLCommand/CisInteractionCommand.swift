@@ -95,7 +95,7 @@ struct CisInteractionCommand: ParsableCommand {
     if summary.counts.untestable > 0 {
       notes.append("\(summary.counts.untestable) pairs have a singular design and no estimate")
     }
-    for note in summary.notes + notes { progress.note(note) }
+    for note in summary.allNotes + notes { progress.note(note) }
     let indexSuffix = try rows.finish()
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,

@@ -107,7 +107,7 @@ struct CisNominalCommand: ParsableCommand {
     if let spool { try windows.complete(pairs, from: spool, table) }
     try drops.append(summary.drops)
     let notes = index == nil ? [] : Self.dropIndex(of: pairs, unless: order.withLock(\.isSorted))
-    for note in summary.notes + notes { progress.note(note) }
+    for note in summary.allNotes + notes { progress.note(note) }
     let indexSuffix = try pairs.finish()
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,

@@ -187,10 +187,10 @@ struct GrmCommand: ParsableCommand {
       })
     progress.finish()
     report.outputs += [dropsPath] + parts
-    (report.variants, report.variantsDropped, report.drops) = (
-      summary.variants, summary.droppedVariants, drops.counts
+    (report.variants, report.variantsDropped, report.callsMasked, report.drops) = (
+      summary.variants, summary.droppedVariants, summary.maskedCalls, drops.counts
     )
-    report.notes += genotypes.notes
+    report.notes += genotypes.notes + GenotypeBlock.notes(maskedCalls: summary.maskedCalls)
     if summary.nonAutosomal > 0 {
       report.notes.append(
         "\(summary.nonAutosomal) variants on X, Y, XY or MT are left out (--all-chromosomes uses them)")
@@ -335,6 +335,8 @@ private struct GrmReport: Encodable {
   var samples = 0
   var variants = 0
   var variantsDropped = 0
+  /// As ``Manifest/Counts/callsMasked``.
+  var callsMasked = 0
   var drops: [String: [String: Int]] = [:]
   var decomposition: Decomposition?
   var notes: [String] = []

@@ -71,7 +71,7 @@ struct HeritabilityCommand: ParsableCommand {
     let counts = Dictionary(rows.map { ($0.estimate.status.rawValue, 1) }, uniquingKeysWith: +)
       .sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }
     let notes = ["h2 of \(rows.count) phenotypes: " + counts.joined(separator: ", ")]
-    for note in summary.notes + notes { progress.note(note) }
+    for note in summary.allNotes + notes { progress.note(note) }
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,
       outputs: [path, dropsPath, resources.out + ".manifest.json"],

@@ -96,7 +96,7 @@ struct TransInteractionRun {
 
   private func report(_ summary: ScanSummary, _ path: String) {
     let c = summary.counts
-    for note in summary.notes { progress.note(note) }
+    for note in summary.allNotes { progress.note(note) }
     if c.untestable > 0 { progress.note("\(c.untestable) pairs have a singular design and no test") }
     progress.note(
       "\(c.rows) pairs among \(c.tests) tests of each term (\(c.variants) variants × \(summary.traits) phenotypes, "
