@@ -45,7 +45,7 @@ public struct VariantSelection: Sendable {
   public var regions: [GenomicRegion]
   /// Only these ids; nil means all.
   public var ids: Set<String>?
-  /// VCF: the INFO field that holds imputation quality and its minimum.
+  /// VCF, BCF, PGEN: the INFO field that holds imputation quality and its minimum.
   public var minimumInfo: MinimumInfo?
 
   public struct MinimumInfo: Sendable, Equatable {

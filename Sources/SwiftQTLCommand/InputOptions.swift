@@ -53,10 +53,10 @@ struct GenotypeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Only these variants (one id per line).", valueName: "file"))
   var extract: String?
 
-  @Option(help: ArgumentHelp("VCF/BCF: minimum imputation quality.", valueName: "quality"))
+  @Option(help: ArgumentHelp("VCF, BCF, PGEN: minimum imputation quality.", valueName: "quality"))
   var minInfo: Double?
 
-  @Option(help: ArgumentHelp("VCF/BCF: the INFO field that --min-info reads.", valueName: "name"))
+  @Option(help: ArgumentHelp("The INFO field that --min-info reads.", valueName: "name"))
   var infoField = "INFO"
 
   func validate() throws {

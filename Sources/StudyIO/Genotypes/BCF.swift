@@ -277,7 +277,7 @@ private struct BCFChunk: GenotypeChunk {
     }
     let own = count == 1 ? 0 : Int(count) == alleles - 1 ? number : nil
     let value = own.flatMap { scratch.info?.assumingMemoryBound(to: Float.self)[$0] }
-    return VCFContext.drop(variant, quality: value.map(Double.init), minimum: minimum)
+    return minimum.drop(variant, quality: value.map(Double.init))
   }
 
   private func readCalls(

@@ -108,17 +108,10 @@ struct VCFChunk: GenotypeChunk {
     let variant = record.variants[number]
     if record.alleleCount < 2 { return VCFContext.noAlternate(variant) }
     guard let minimum = context.selector.selection.minimumInfo else { return nil }
-    guard let text = record.info(minimum.field) else {
-      return VCFContext.drop(variant, quality: nil, minimum: minimum)
+    let quality = try minimum.quality(in: record.info, of: number, among: record.alleleCount - 1) {
+      malformed(index, record.line, $0, $1)
     }
-    let values = text.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-    let isForEach = values.count > 1 && values.count == record.alleleCount - 1
-    guard let quality = CellValue.number(isForEach ? FieldBytes(rebasing: values[number]) : text) else {
-      throw malformed(
-        index, record.line, "INFO \(minimum.field) is \(text.quoted), not one number",
-        "name a field with one number per record or per ALT")
-    }
-    return VCFContext.drop(variant, quality: quality, minimum: minimum)
+    return minimum.drop(variant, quality: quality)
   }
 
   private func fieldNumber(_ record: VCFRecord, _ index: Int) throws(StudyError) -> Int {
@@ -187,7 +180,7 @@ private struct VCFRecord {
   let variants: [Variant]
   /// REF and the ALTs.
   let alleleCount: Int
-  let infoText: FieldBytes
+  let info: FieldBytes
   let format: FieldBytes
   /// From the first sample to the end of the line.
   let cells: FieldBytes
@@ -224,17 +217,8 @@ private struct VCFRecord {
       fileID: field(2).string, chromosome: field(0).string, position: position, ref: field(3).string,
       alts: alts)
     alleleCount = alt.spells(".") ? 1 : 1 + alts.count
-    infoText = field(7)
+    info = field(7)
     format = field(8)
     cells = FieldBytes(rebasing: line[starts[9]...])
-  }
-
-  /// The value of `key=value` in INFO.
-  func info(_ key: String) -> FieldBytes? {
-    for entry in infoText.split(separator: UInt8(ascii: ";")) where entry.starts(with: key.utf8) {
-      let rest = entry.dropFirst(key.utf8.count)
-      if rest.first == UInt8(ascii: "=") { return FieldBytes(rebasing: rest.dropFirst()) }
-    }
-    return nil
   }
 }
