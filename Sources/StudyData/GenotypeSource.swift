@@ -103,8 +103,8 @@ public struct GenotypeBlock: Sendable {
   }
 
   public var sampleCount: Int
-  /// Ordinal of each variant's record in its source, counted before any selection: rows are ordered by it. Several ALT
-  /// alleles of one record share it and follow each other.
+  /// Ordinal of each variant in its source, counted before any selection: rows are ordered by it. Each ALT allele of a record has
+  /// its own, and a record without any takes one, so that the same data have the same ordinals in every format.
   public var ordinals: [Int]
   public var variants: [Variant]
   public var dosages: Dosages

@@ -153,9 +153,8 @@ struct PvarSummary: Sendable {
         for index in 0..<block.count {
           let row = try PvarRow(
             block.line(index, in: text), layout, path: path, number: block.firstLine + index)
-          if row.alternates > 1 {
-            multiallelic.append((records, (multiallelic.last?.extra ?? 0) + row.alternates - 1))
-          }
+          let extra = ordinalCount(alternates: row.alternates) - 1
+          if extra > 0 { multiallelic.append((records, (multiallelic.last?.extra ?? 0) + extra)) }
           records += 1
           if !last.elementsEqual(row.chromosome) {
             last = Array(row.chromosome)

@@ -5,7 +5,7 @@ public import StudyData
 /// A VCF, plain or compressed, or a BCF.
 ///
 /// Hard calls from GT, or fractional dosages from DS or GP. A record with several ALT alleles is a variant for each, named
-/// `id_ALT`, its dosage the copies of that ALT; one without any is dropped with a reason. With regions and an index (`.csi`, `.tbi`) only those parts are read; ordinals then count the records read.
+/// `id_ALT`, its dosage the copies of that ALT; one without any is dropped with a reason. With regions and an index (`.csi`, `.tbi`) only those parts are read; ordinals then count what is read.
 /// An index older than the file is not used, and a note says so.
 ///
 /// - Missing: `.`, an omitted trailing field, or a call that misses any of its alleles. A haploid call (chromosome X)

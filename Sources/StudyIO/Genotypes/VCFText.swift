@@ -19,7 +19,7 @@ final class VCFStream: GenotypeStream, @unchecked Sendable {
 
   func nextChunk() throws(StudyError) -> (any GenotypeChunk)? {
     guard let block = try reader.nextBlock(lines: blockSize) else { return nil }
-    defer { nextOrdinal += block.count }
+    defer { nextOrdinal += VCFChunk.ordinals(of: block) }
     return VCFChunk(context: context, block: block, firstOrdinal: nextOrdinal, hasLineNumbers: true)
   }
 }
@@ -54,6 +54,18 @@ struct VCFChunk: GenotypeChunk {
     }
   }
 
+  /// Ordinals that lines take, found without parsing them; those that are no records are for ``decode()`` to refuse.
+  static func ordinals(of block: TextBlock) -> Int {
+    block.bytes.withUnsafeBufferPointer { text in
+      (0..<block.count).reduce(0) { sum, index in
+        let line = block.line(index, in: text)
+        if line.isEmpty { return sum }
+        let alt = line.split(separator: 9, maxSplits: 5, omittingEmptySubsequences: false).dropFirst(4).first
+        return sum + ordinalCount(alternates: 1 + (alt?.count { $0 == UInt8(ascii: ",") } ?? 0))
+      }
+    }
+  }
+
   /// Decodes the sample columns given the field's number, whether GT comes first, and the allele that counts.
   private typealias RowDecoder<Value> = (FieldBytes, Int, Bool, gd_allele, UnsafeMutablePointer<Value>)
     -> gd_result
@@ -63,6 +75,7 @@ struct VCFChunk: GenotypeChunk {
     dosages: (DosageRows<Value>) -> GenotypeBlock.Dosages
   ) throws(StudyError) -> GenotypeBlock {
     var selector = context.selector
+    var ordinal = firstOrdinal
     var ordinals: [Int] = []
     var variants: [Variant] = []
     var drops: [Drop] = []
@@ -71,6 +84,7 @@ struct VCFChunk: GenotypeChunk {
         let line = block.line(index, in: text)
         if line.isEmpty { continue }
         let record = try VCFRecord(line) { malformed(index, line, $0, $1) }
+        defer { ordinal += ordinalCount(alternates: record.alleleCount - 1) }
         for (number, variant) in record.variants.enumerated() where selector.admits(variant) {
           if let drop = try dropBeforeGenotypes(record, number, index) {
             drops.append(drop)
@@ -91,7 +105,7 @@ struct VCFChunk: GenotypeChunk {
             drops.append(VCFContext.alleleMismatch(variant))
             continue
           }
-          ordinals.append(firstOrdinal + index)
+          ordinals.append(ordinal + number)
           variants.append(variant)
         }
       }
