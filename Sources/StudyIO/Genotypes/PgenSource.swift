@@ -6,7 +6,8 @@ public import StudyData
 /// All storage modes are read, also those with an index of their own (`prefix.pgen.pgi`); phase is passed over. ALT is
 /// counted (A1 of a bim file). A variant with k ALT alleles becomes k variants, each ALT against all other alleles, named
 /// `ID_ALT`, with consecutive ordinals; the record's own id selects all of them. Samples are named by IID, or by `FID_IID`
-/// where IIDs repeat. Blocks are hard calls unless a variant in them has dosages.
+/// where IIDs repeat. Blocks are hard calls unless a variant in them has dosages. A minimum of imputation quality reads the pvar's
+/// INFO column.
 ///
 /// - Missing: hard call 3, or NaN; a sample with no dosage of its own has that of its hard call.
 /// - Units: dosages are multiples of 2^-14.
