@@ -140,6 +140,7 @@ private struct DenseVariants: Sendable {
     for (panel, norms) in panels.withLock(\.self) {
       summary.drops += panel.drops
       summary.counts.droppedVariants += panel.drops.count
+      summary.counts.maskedCalls += panel.block.maskedCalls
       for (k, norm) in norms.enumerated() {
         let variant = panel.variants[k]
         if norm > PairEvaluator.collinearity * variant.summary.centeredSumOfSquares {

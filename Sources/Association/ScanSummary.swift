@@ -7,6 +7,8 @@ public struct ScanCounts: Sendable, Equatable, BitwiseCopyable {
   public var variants = 0
   /// Variants left out by the reader or the filters.
   public var droppedVariants = 0
+  /// Heterozygous calls of males on X that the reader made missing.
+  public var maskedCalls = 0
   /// Pairs tested: the number that multiple testing is about.
   public var tests = 0
   /// Pairs not tested because of cis or cross-mapping exclusion.
@@ -29,6 +31,7 @@ public struct ScanCounts: Sendable, Equatable, BitwiseCopyable {
   public static func += (a: inout Self, b: Self) {
     a.variants += b.variants
     a.droppedVariants += b.droppedVariants
+    a.maskedCalls += b.maskedCalls
     a.tests += b.tests
     a.excluded += b.excluded
     a.untestable += b.untestable
@@ -136,6 +139,9 @@ public struct ScanSummary: Sendable {
 }
 
 extension ScanSummary {
+  /// ``notes``, and what is to be said of the counts.
+  public var allNotes: [String] { notes + GenotypeBlock.notes(maskedCalls: counts.maskedCalls) }
+
   /// What all runs of a scan share: all but counts, bests, sample and histogram.
   package func encode(to encoder: inout ByteEncoder) {
     encoder.put([traits, missingPatterns, covariateRank, degreesOfFreedom])

@@ -115,6 +115,7 @@ final class TransWorker {
     out.counts.variants = panel.count - collinear.count
     out.counts.unplacedVariants = panel.variants.lazy.filter { $0.variant.position <= 0 }.count
     out.counts.droppedVariants = out.drops.count
+    out.counts.maskedCalls = panel.block.maskedCalls
     out.counts.rows = out.rows.count
     out.histogram = histogram
     return out

@@ -54,6 +54,8 @@ struct ColumnChunk {
   private var places: [UInt32] = []
   private var dictionary: [ArraySlice<UInt8>: UInt32] = [:]
   private var entries: [Range<Int>] = []
+  /// Where in `plain` the last one begins.
+  private var lastText = 0
   private var realRange: (least: Double, most: Double)?
   private var integerRange: (least: Int64, most: Int64)?
 
@@ -63,17 +65,28 @@ struct ColumnChunk {
 
   mutating func append(text: UnsafeRawBufferPointer) {
     precondition(kind == .text)
+    // Rows come by variant, so most texts are that of the row before, which need not be looked up.
+    if let place = places.last, plain[lastText...].elementsEqual(text) {
+      places.append(place)
+      appendPlain(text)
+      return
+    }
     let key = ArraySlice(text)
     let next = UInt32(entries.count)
     let place = dictionary[key] ?? next
     let start = plain.count
-    withUnsafeBytes(of: UInt32(text.count).littleEndian) { plain.append(contentsOf: $0) }
-    plain.append(contentsOf: text)
+    appendPlain(text)
     if place == next {
       dictionary[key] = next
       entries.append(start..<plain.count)
     }
     places.append(place)
+  }
+
+  private mutating func appendPlain(_ text: UnsafeRawBufferPointer) {
+    withUnsafeBytes(of: UInt32(text.count).littleEndian) { plain.append(contentsOf: $0) }
+    lastText = plain.count
+    plain.append(contentsOf: text)
   }
 
   mutating func append(_ value: Int64?) {

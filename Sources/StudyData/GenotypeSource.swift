@@ -50,7 +50,7 @@ public struct VariantSelection: Sendable {
   public var regions: [GenomicRegion]
   /// Only these ids; nil means all.
   public var ids: Set<String>?
-  /// VCF: the INFO field that holds imputation quality and its minimum.
+  /// VCF, BCF, PGEN: the INFO field that holds imputation quality and its minimum.
   public var minimumInfo: MinimumInfo?
 
   public struct MinimumInfo: Sendable, Equatable {
@@ -108,13 +108,15 @@ public struct GenotypeBlock: Sendable {
   }
 
   public var sampleCount: Int
-  /// Ordinal of each variant's record in its source, counted before any selection: rows are ordered by it. Several ALT
-  /// alleles of one record share it and follow each other.
+  /// Ordinal of each variant in its source, counted before any selection: rows are ordered by it. Each ALT allele of a record has
+  /// its own, and a record without any takes one, so that the same data have the same ordinals in every format.
   public var ordinals: [Int]
   public var variants: [Variant]
   public var dosages: Dosages
   /// Records of the chunk that cannot be analysed (multiallelic, field absent, …), in file order.
   public var drops: [Drop]
+  /// Heterozygous calls of males on X that were made missing.
+  public var maskedCalls = 0
 
   public var count: Int { variants.count }
 
@@ -131,6 +133,13 @@ public struct GenotypeBlock: Sendable {
     self.variants = variants
     self.dosages = dosages
     self.drops = drops
+  }
+}
+
+extension GenotypeBlock {
+  /// - Parameter count: of all blocks.
+  public static func notes(maskedCalls count: Int) -> [String] {
+    count == 0 ? [] : ["\(count) heterozygous calls of males on X are missing"]
   }
 }
 

@@ -19,7 +19,7 @@ final class ResultsHandle: Handle {
     self.drops = study.drops + drops + summary.drops
     features = study.features
     sampleCount = study.sampleCount
-    notes = StringPool(summary.notes)
+    notes = StringPool(summary.allNotes)
   }
 }
 

@@ -79,8 +79,8 @@ struct CisIndependentCommand: ParsableCommand {
     let pairsPath = resources.table("cis_conditional")
     let signals = try files.open(path, compression: resources.compression)
     let pairs = allPairs ? try files.open(pairsPath, compression: resources.compression) : nil
-    let drops = try DropWriter(
-      files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
+    let dropsPath = resources.table("drops")
+    let drops = try DropWriter(files.open(dropsPath, compression: resources.compression))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
     let inputs = try Manifest.inputs(
       input.files(of: study) + [significantFrom, phenotypeGroups].compactMap(\.self) + mixed.files(of: study))
@@ -107,11 +107,11 @@ struct CisIndependentCommand: ParsableCommand {
     let variances = try VarianceTable.write(summary, study, resources, to: files)
     try drops.append(summary.drops)
     let notes = [genes.note, "\(summary.counts.rows) signals of \(genesWithSignal) genes"]
-    for note in summary.notes + notes { progress.note(note) }
+    for note in summary.allNotes + notes { progress.note(note) }
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,
       outputs: [path] + (allPairs ? [pairsPath] : [])
-        + variances + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
+        + variances + [dropsPath, resources.out + ".manifest.json"],
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
       notes: notes)
     try manifestFile.append(bytes: manifest.json())

@@ -58,8 +58,8 @@ struct CisInteractionCommand: ParsableCommand {
     let path = resources.table(best ? "cis_interaction_best" : "cis_interaction")
     let index = best ? nil : resources.pairIndex
     let rows = try files.open(path, compression: resources.compression, index: index)
-    let drops = try DropWriter(
-      files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
+    let dropsPath = resources.table("drops")
+    let drops = try DropWriter(files.open(dropsPath, compression: resources.compression))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
     let inputs = try Manifest.inputs(input.files(of: study) + [interaction])
     try drops.append(study.drops)
@@ -95,12 +95,12 @@ struct CisInteractionCommand: ParsableCommand {
     if summary.counts.untestable > 0 {
       notes.append("\(summary.counts.untestable) pairs have a singular design and no estimate")
     }
-    for note in summary.notes + notes { progress.note(note) }
+    for note in summary.allNotes + notes { progress.note(note) }
     let indexSuffix = try rows.finish()
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,
       outputs: [path] + (indexSuffix.map { [path + $0] } ?? [])
-        + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
+        + [dropsPath, resources.out + ".manifest.json"],
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
       notes: notes)
     try manifestFile.append(bytes: manifest.json())

@@ -71,8 +71,8 @@ struct CisNominalCommand: ParsableCommand {
     let path = resources.table(selection == nil ? "cis_nominal" : "cis_significant")
     let index = resources.pairIndex
     let pairs = try files.open(path, compression: resources.compression, index: index)
-    let drops = try DropWriter(
-      files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
+    let dropsPath = resources.table("drops")
+    let drops = try DropWriter(files.open(dropsPath, compression: resources.compression))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
     let inputs = try Manifest.inputs(input.files(of: study) + significance.files + mixed.files(of: study))
     try drops.append(study.drops)
@@ -107,12 +107,12 @@ struct CisNominalCommand: ParsableCommand {
     if let spool { try windows.complete(pairs, from: spool, table) }
     try drops.append(summary.drops)
     let notes = index == nil ? [] : Self.dropIndex(of: pairs, unless: order.withLock(\.isSorted))
-    for note in summary.notes + notes { progress.note(note) }
+    for note in summary.allNotes + notes { progress.note(note) }
     let indexSuffix = try pairs.finish()
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: resources,
       outputs: [path] + (indexSuffix.map { [path + $0] } ?? [])
-        + variances + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
+        + variances + [dropsPath, resources.out + ".manifest.json"],
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
       notes: (selection?.notes ?? []) + notes)
     try manifestFile.append(bytes: manifest.json())

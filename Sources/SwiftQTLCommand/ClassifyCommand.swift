@@ -77,10 +77,10 @@ struct ClassifyCommand: ParsableCommand {
     defer { withExtendedLifetime(interruption) {} }
     let path = resources.table("classify")
     let rows = try files.open(path, compression: resources.compression)
-    let gridPath = causes.map { _ in resources.out + ".classify_grid.tsv" }
-    let grid = try gridPath.map { try files.open($0, compression: .none) }
-    let drops = try DropWriter(
-      files.open(resources.out + ".drops.tsv.gz", compression: .bgzf(level: resources.compressionLevel)))
+    let gridPath = causes.map { _ in resources.smallTable("classify_grid") }
+    let grid = try gridPath.map { try files.open($0, compression: resources.smallCompression) }
+    let dropsPath = resources.table("drops")
+    let drops = try DropWriter(files.open(dropsPath, compression: resources.compression))
     let manifestFile = try files.open(resources.out + ".manifest.json", compression: .none)
     let inputs = try Manifest.inputs(input.files(of: study) + [hits, truth].compactMap(\.self))
     try drops.append(study.drops)
@@ -95,7 +95,7 @@ struct ClassifyCommand: ParsableCommand {
     var manifest = Manifest(
       study: study, summary: nil, drops: drops.counts, run: resources,
       outputs: [path] + [gridPath].compactMap(\.self)
-        + [resources.out + ".drops.tsv.gz", resources.out + ".manifest.json"],
+        + [dropsPath, resources.out + ".manifest.json"],
       seconds: [
         "read": started, "classify": progress.elapsed - started, "total": progress.elapsed,
       ], inputs: inputs)

@@ -59,6 +59,12 @@ struct GrmCommand: ParsableCommand {
       "Files of the matrix (default: gcta; with --grm it is not written again).", valueName: "tool"))
   var format: Format?
 
+  @Option(
+    help: ArgumentHelp(
+      "What tables are: text (.tsv, from which later commands read components) or Parquet (.parquet).",
+      valueName: "kind"))
+  var outFormat = OutFormat.tsv
+
   @Flag(help: "The matrix of each chromosome, too.")
   var byChromosome = false
 
@@ -163,8 +169,8 @@ struct GrmCommand: ParsableCommand {
     plan = try decompositionPlan(
       samples.map { $0.map { genotypes.sampleIDs[$0] } } ?? genotypes.sampleIDs, genotypes.path, &report)
     if let plan { progress.note(plan.announcement) }
-    let dropPath = out + ".drops.tsv.gz"
-    let drops = try DropWriter(files.open(dropPath))
+    let dropsPath = outFormat.path(of: "drops", at: out)
+    let drops = try DropWriter(files.open(dropsPath, compression: outFormat.compression(level: 6)))
     let scan = KinshipScan(
       form: form ?? .standardized2pq, selection: selection, filter: filters.filter,
       autosomesOnly: !allChromosomes)
@@ -180,11 +186,11 @@ struct GrmCommand: ParsableCommand {
         progress.advance(tests: 0, rows: $0.variants, fraction: $0.fractionRead)
       })
     progress.finish()
-    report.outputs += [dropPath] + parts
-    (report.variants, report.variantsDropped, report.drops) = (
-      summary.variants, summary.droppedVariants, drops.counts
+    report.outputs += [dropsPath] + parts
+    (report.variants, report.variantsDropped, report.callsMasked, report.drops) = (
+      summary.variants, summary.droppedVariants, summary.maskedCalls, drops.counts
     )
-    report.notes += genotypes.notes
+    report.notes += genotypes.notes + GenotypeBlock.notes(maskedCalls: summary.maskedCalls)
     if summary.nonAutosomal > 0 {
       report.notes.append(
         "\(summary.nonAutosomal) variants on X, Y, XY or MT are left out (--all-chromosomes uses them)")
@@ -199,8 +205,9 @@ struct GrmCommand: ParsableCommand {
   ) throws(StudyError) {
     let eigen = try kinship.principalComponents(
       count, threads: machine.workers, memory: machine.execution().memory)
-    let paths = [out + ".pcs.tsv", out + ".eigenvalues.tsv"]
-    let table = try files.open(paths[0], compression: .none)
+    let paths = ["pcs", "eigenvalues"].map { outFormat.path(of: $0, at: out, isSmall: true) }
+    let compression = outFormat.compression(level: nil)
+    let table = try files.open(paths[0], compression: compression)
     var buffer = RowBuffer()
     buffer.append((["id"] + (1...count).map { "PC\($0)" }).joined(separator: "\t"))
     buffer.appendNewline()
@@ -224,8 +231,12 @@ struct GrmCommand: ParsableCommand {
       buffer.append(value / trace)
       buffer.appendNewline()
     }
-    try files.open(paths[1], compression: .none).append(buffer)
+    try files.open(paths[1], compression: compression).append(buffer)
     report.outputs += paths
+    if outFormat == .parquet {
+      report.notes.append(
+        "\(paths[0]) is for other programs: --covariates takes text, which --out-format tsv writes")
+    }
   }
 
   /// What is decomposed, and what it takes.
@@ -324,6 +335,8 @@ private struct GrmReport: Encodable {
   var samples = 0
   var variants = 0
   var variantsDropped = 0
+  /// As ``Manifest/Counts/callsMasked``.
+  var callsMasked = 0
   var drops: [String: [String: Int]] = [:]
   var decomposition: Decomposition?
   var notes: [String] = []

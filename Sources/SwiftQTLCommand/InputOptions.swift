@@ -53,10 +53,10 @@ struct GenotypeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Only these variants (one id per line).", valueName: "file"))
   var extract: String?
 
-  @Option(help: ArgumentHelp("VCF/BCF: minimum imputation quality.", valueName: "quality"))
+  @Option(help: ArgumentHelp("VCF, BCF, PGEN: minimum imputation quality.", valueName: "quality"))
   var minInfo: Double?
 
-  @Option(help: ArgumentHelp("VCF/BCF: the INFO field that --min-info reads.", valueName: "name"))
+  @Option(help: ArgumentHelp("The INFO field that --min-info reads.", valueName: "name"))
   var infoField = "INFO"
 
   func validate() throws {
@@ -261,6 +261,25 @@ struct MachineOptions: ParsableArguments {
 enum OutFormat: String, ExpressibleByArgument, CaseIterable {
   case tsv
   case parquet
+
+  /// The file of a table.
+  ///
+  /// - Parameter isSmall: its text is not compressed.
+  func path(of table: String, at prefix: String, isSmall: Bool = false) -> String {
+    switch self {
+    case .tsv: "\(prefix).\(table).tsv" + (isSmall ? "" : ".gz")
+    case .parquet: "\(prefix).\(table).parquet"
+    }
+  }
+
+  /// - Parameter level: zlib's, 0…9; nil for a small table.
+  func compression(level: Int?) -> TableWriter.Compression {
+    switch self {
+    case .tsv: level.map { .bgzf(level: $0) } ?? .none
+    // zstd's levels begin with 1.
+    case .parquet: level.map { .parquet(level: max($0, 1)) } ?? .parquet()
+    }
+  }
 }
 
 /// Where results go and what the run may use.
@@ -309,10 +328,9 @@ struct RunOptions: ParsableArguments {
   var quiet: Bool { machine.quiet }
   var execution: Execution { machine.execution(backend: backend) }
 
-  var compression: TableWriter.Compression {
-    // zstd's levels begin with 1.
-    outFormat == .tsv ? .bgzf(level: compressionLevel) : .parquet(level: max(compressionLevel, 1))
-  }
+  var compression: TableWriter.Compression { outFormat.compression(level: compressionLevel) }
+  /// Of ``smallTable(_:at:)``.
+  var smallCompression: TableWriter.Compression { outFormat.compression(level: nil) }
 
   /// At which workers compress rows; nil where whoever writes the file does so.
   var rowCompressionLevel: Int? { outFormat == .tsv ? compressionLevel : nil }
@@ -326,7 +344,12 @@ struct RunOptions: ParsableArguments {
   ///
   /// - Parameter prefix: nil for ``out``.
   func table(_ name: String, at prefix: String? = nil) -> String {
-    "\(prefix ?? out).\(name).\(outFormat == .tsv ? "tsv.gz" : "parquet")"
+    outFormat.path(of: name, at: prefix ?? out)
+  }
+
+  /// The file of a table whose text is not compressed.
+  func smallTable(_ name: String, at prefix: String? = nil) -> String {
+    outFormat.path(of: name, at: prefix ?? out, isSmall: true)
   }
 }
 

@@ -16,6 +16,8 @@ struct Manifest: Encodable {
     var samples: Int
     var variantsTested: Int
     var variantsDropped: Int
+    /// Of males on X, heterozygous and so missing (`--sex`).
+    var callsMasked: Int
     var phenotypes: Int
     var phenotypesTested: Int
     var covariateRank: Int
@@ -33,6 +35,7 @@ struct Manifest: Encodable {
       samples = study.sampleCount
       variantsTested = c.variants
       variantsDropped = c.droppedVariants
+      callsMasked = c.maskedCalls
       phenotypes = study.features.count
       phenotypesTested = summary.traits
       covariateRank = summary.covariateRank
@@ -130,7 +133,7 @@ struct Manifest: Encodable {
   ) {
     self.drops = drops
     self.inputs = inputs
-    alignment = study.alignment + study.genotypes.notes + (summary?.notes ?? []) + notes
+    alignment = study.alignment + study.genotypes.notes + (summary?.allNotes ?? []) + notes
     self.threshold = threshold
     seed = run.seed
     self.permutations = permutations

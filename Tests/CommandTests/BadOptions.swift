@@ -39,7 +39,7 @@ extension BadInput {
       try folder.file("rs1 1 10\n", "list.txt")
       return inputs(folder) + ["--variant-locations", folder.path("list.txt")]
     },
-    BadInput("--min-info for PLINK files", at: "g.bed", "only VCF and BCF") {
+    BadInput("--min-info for PLINK files", at: "g.bed", "only VCF, BCF and PGEN") {
       inputs($0) + ["--min-info", "0.5"]
     },
     BadInput("--region of an unknown contig", at: "g.bed", "nothing was tested") {

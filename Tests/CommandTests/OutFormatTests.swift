@@ -15,16 +15,19 @@ struct OutFormatTests {
     inputs = BadInput.inputs(folder)
   }
 
-  /// Cells of both kinds of every table, by what text means.
+  /// Cells of both kinds of every table, by what text means: the folder, the tables that have rows, and files of text.
   private static let script = """
     import gzip, sys, polars
-    count = 0
-    for name in sys.argv[2:]:
-        with gzip.open(f"{sys.argv[1]}/text.{name}.tsv.gz", "rt") as file:
+    folder, names, files = sys.argv[1], sys.argv[2].split(), sys.argv[3:]
+    count, rows = 0, {}
+    for path in files:
+        name = path.split(".")[1]
+        with (gzip.open if path.endswith(".gz") else open)(f"{folder}/{path}", "rt") as file:
             lines = [line.rstrip("\\n").split("\\t") for line in file]
-        table = polars.read_parquet(f"{sys.argv[1]}/binary.{name}.parquet")
+        table = polars.read_parquet(f"{folder}/binary.{name}.parquet")
         assert table.columns == lines[0], name
-        assert len(table) == len(lines) - 1 > 0, name
+        assert len(table) == len(lines) - 1, name
+        rows[name] = len(table)
         for column, kind in table.schema.items():
             place = lines[0].index(column)
             for line, value in zip(lines[1:], table[column].to_list()):
@@ -35,24 +38,43 @@ struct OutFormatTests {
                 else: same = value == float(cell)
                 assert same, f"{name}, {column}: {cell} and {value}"
                 count += 1
+    assert all(rows[name] > 0 for name in names), rows
     print(count)
     """
 
+  /// The tables that the manifests of both runs name.
   private func check(_ command: [String], _ names: [String], _ options: [String]) throws {
-    // Heritability needs no genotypes, which come first.
-    let inputs = command == ["heritability"] ? Array(inputs.dropFirst(2)) : inputs
+    // Heritability needs no genotypes, which come first, and relationship matrices nothing else.
+    let inputs =
+      switch command {
+      case ["heritability"]: Array(inputs.dropFirst(2))
+      case ["grm"]: Array(inputs.prefix(2))
+      default: inputs
+      }
+    var outputs: [[String]] = []
     for (prefix, format) in [("text", "tsv"), ("binary", "parquet")] {
       try Program.run(
         command + inputs + options + ["--quiet", "--out-format", format, "--out", folder.path(prefix)]
       ).expectSuccess()
+      let manifest = try Manifest.read(folder.path(prefix + ".manifest.json"))
+      outputs.append(
+        try #require(manifest["outputs"] as? [String]).map { URL(filePath: $0).lastPathComponent })
     }
-    let found = try TableReaders.run(["-c", Self.script, folder.url.path] + names)
+    let renamed = outputs[0].filter { !$0.hasSuffix(".tbi") }.map {
+      $0.replacing(/^text/, with: "binary").replacing(/\.tsv(\.gz)?$/, with: ".parquet")
+    }
+    #expect(outputs[1] == renamed)
+    let present = try folder.contents()
+    #expect(outputs[1].allSatisfy(present.contains))
+    #expect(!present.contains { $0.hasPrefix("binary.") && $0.contains(".tsv") })
+    let tables = outputs[0].filter { $0.hasSuffix(".tsv") || $0.hasSuffix(".tsv.gz") }
+    let found = try TableReaders.run(
+      ["-c", Self.script, folder.url.path, names.joined(separator: " ")] + tables)
     #expect((Int(found.output.dropLast()) ?? 0) > 20, "\(names): \(found.errors)")
-    for name in names { #expect(try !folder.contents().contains("binary.\(name).tsv.gz")) }
   }
 
   @Test func trans() throws {
-    let names = ["trans", "trans_best_by_variant", "trans_best_by_phenotype"]
+    let names = ["trans", "trans_best_by_variant", "trans_best_by_phenotype", "trans_qq", "drops"]
     let options = ["--exclude-cis", "200000", "--pval-threshold", "0.2", "--best"]
     try check(["trans"], names, options)
     try check(["trans"], names, options + ["--no-q"])
@@ -94,6 +116,20 @@ struct OutFormatTests {
 
   @Test func classify() throws {
     try check(["trans"], ["trans"], ["--pval-threshold", "0.2"])
-    try check(["classify"], ["classify"], ["--hits", folder.path("text.trans.tsv.gz")])
+    let hits = folder.path("text.trans.tsv.gz")
+    try check(["classify"], ["classify", "classify_grid"], ["--hits", hits, "--truth", hits])
+  }
+
+  @Test func components() throws {
+    try check(["grm"], ["pcs", "eigenvalues", "drops"], ["--pcs", "3"])
+    let manifest = try Manifest.read(folder.path("binary.manifest.json"))
+    let notes = try #require(manifest["notes"] as? [String])
+    #expect(notes.contains { $0.contains("binary.pcs.parquet is for other programs") })
+    // What the note says.
+    let result = try Program.run(
+      ["trans"] + BadInput.inputs(folder, covariates: "binary.pcs.parquet") + ["--out", folder.path("r")])
+    #expect(result.status == 65)
+    #expect(result.errors.contains("binary.pcs.parquet:1: not a text file"), "\(result.errors)")
+    #expect(result.errors.contains("Parquet"))
   }
 }

@@ -96,6 +96,18 @@ import Testing
     #expect(status.output.contains(#/\ngenes\t(\d+) of \1\n/#), "\(status.output)")
   }
 
+  @Test func parquet() throws {
+    let options = ["--out-format", "parquet"]
+    try whole(options)
+    try plan(options)
+    for index in 0..<3 { try run(index).expectSuccess() }
+    try merge().expectSuccess()
+    let tables = try folder.contents("whole").filter { $0 != "r.manifest.json" }
+    #expect(tables == ["r.cis_permute.parquet", "r.drops.parquet"])
+    for name in tables { #expect(try folder.data("whole/\(name)") == folder.data("parts/\(name)")) }
+    #expect(try json("parts/r.manifest.json")["drops"] as? NSObject != [:] as NSObject)
+  }
+
   /// Shards are runs of genes that test about equally many variants, or at most so many genes.
   @Test func shares() throws {
     try plan(shards: 4)

@@ -179,6 +179,7 @@ private struct CisWorker {
     }
     batch.counts.variants = panel.count - (batch.drops.count - panel.drops.count)
     batch.counts.droppedVariants = batch.drops.count
+    batch.counts.maskedCalls = panel.block.maskedCalls
     batch.counts.rows = batch.rows.count
     batch.counts.perfectFits = batch.rows.lazy.filter(\.isPerfectFit).count
     return batch

@@ -51,6 +51,7 @@ struct WindowScan {
         try drop(panel.drops + front.append(panel, squaredNorms, coded, rotated))
         counts.variants += squaredNorms.count { $0 > 0 }
         counts.droppedVariants += panel.drops.count + squaredNorms.count { $0 == 0 }
+        counts.maskedCalls += panel.block.maskedCalls
       }
       let batch = 16 * execution.workers
       let ready = front.ready(atEnd: atEnd, atLeast: batch)

@@ -219,6 +219,7 @@ private struct InteractionWorker {
     }
     batch.counts.variants = panel.count - (batch.drops.count - panel.drops.count)
     batch.counts.droppedVariants = batch.drops.count
+    batch.counts.maskedCalls = panel.block.maskedCalls
     batch.counts.rows = batch.rows.count
     return batch
   }

@@ -138,6 +138,7 @@ private struct TransInteractionWorker {
     batch.counts.variants = panel.count - (batch.drops.count - panel.drops.count)
     batch.counts.unplacedVariants = panel.variants.lazy.filter { $0.variant.position <= 0 }.count
     batch.counts.droppedVariants = batch.drops.count
+    batch.counts.maskedCalls = panel.block.maskedCalls
     batch.counts.rows = batch.rows.count
     return batch
   }

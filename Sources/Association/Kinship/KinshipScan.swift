@@ -40,7 +40,9 @@ public struct KinshipScan: Sendable {
   public struct Summary: Sendable {
     public var variants = 0
     public var droppedVariants = 0
-    /// Among them, those that are not on autosomes.
+    /// Heterozygous calls of males on X that the reader made missing, of variants that count.
+    public var maskedCalls = 0
+    /// Among the variants left out, those that are not on autosomes.
     public var nonAutosomal = 0
     /// Of `chromosome`, in file order.
     public var chromosomes: [String] = []
@@ -99,6 +101,7 @@ public struct KinshipScan: Sendable {
       let added = blocks.reduce(0) { $0 + $1.count }
       summary.variants += added
       summary.droppedVariants += drops.count
+      summary.maskedCalls += blocks.reduce(0) { $0 + $1.panel.block.maskedCalls }
       summary.nonAutosomal += drops.count { $0.reason == Self.notAutosomal }
       try progress(Progress(variants: added, drops: drops, fractionRead: stream.fractionRead))
     }

@@ -134,6 +134,7 @@ final class BCFStream: GenotypeStream, @unchecked Sendable {
   private let context: VCFContext
   private let blockSize: Int
   private let progress: ReadProgress
+  private var nextRecord = 0
   private var nextOrdinal = 0
 
   init(file: BCFFile, query: BCFQuery?, context: VCFContext, blockSize: Int) {
@@ -165,10 +166,13 @@ final class BCFStream: GenotypeStream, @unchecked Sendable {
       progress.reach(Int(bgzf_position(compressed)))
     }
     guard records.count > 0 else { return nil }
-    defer { nextOrdinal += records.count }
+    defer {
+      nextRecord += records.count
+      nextOrdinal += (0..<records.count).reduce(0) { $0 + records.ordinals(of: $1) }
+    }
     return BCFChunk(
       file: file, context: context, records: records, firstOrdinal: nextOrdinal,
-      hasRecordNumbers: query == nil)
+      firstRecord: query == nil ? nextRecord : nil)
   }
 
   private func read(_ record: UnsafeMutablePointer<bcf1_t>) throws(StudyError) -> Bool {
@@ -188,6 +192,10 @@ private final class BCFRecords: @unchecked Sendable {
   func append(_ record: UnsafeMutablePointer<bcf1_t>) { records.append(record) }
   func removeLast() { bcf_destroy(records.removeLast()) }
 
+  func ordinals(of index: Int) -> Int {
+    ordinalCount(alternates: Int(records[index].pointee.n_allele) - 1)
+  }
+
   deinit { for record in records { bcf_destroy(record) } }
 }
 
@@ -196,7 +204,8 @@ private struct BCFChunk: GenotypeChunk {
   let context: VCFContext
   let records: BCFRecords
   let firstOrdinal: Int
-  let hasRecordNumbers: Bool
+  /// From 0; nil for records found through an index.
+  let firstRecord: Int?
 
   func decode() throws(StudyError) -> GenotypeBlock {
     switch context.field {
@@ -220,10 +229,12 @@ private struct BCFChunk: GenotypeChunk {
     var selector = context.selector
     var scratch = BCFScratch()
     defer { scratch.release() }
+    var ordinal = firstOrdinal
     var ordinals: [Int] = []
     var variants: [Variant] = []
     var drops: [Drop] = []
     for index in 0..<records.count {
+      defer { ordinal += records.ordinals(of: index) }
       let (alternates, alleles) = try alternates(index)
       for (number, variant) in alternates.enumerated() where selector.admits(variant) {
         var drop = alleles < 2 ? VCFContext.noAlternate(variant) : nil
@@ -240,7 +251,7 @@ private struct BCFChunk: GenotypeChunk {
           drops.append(VCFContext.alleleMismatch(variant))
           continue
         }
-        ordinals.append(firstOrdinal + index)
+        ordinals.append(ordinal + number)
         variants.append(variant)
       }
     }
@@ -280,7 +291,7 @@ private struct BCFChunk: GenotypeChunk {
     }
     let own = count == 1 ? 0 : Int(count) == alleles - 1 ? number : nil
     let value = own.flatMap { scratch.info?.assumingMemoryBound(to: Float.self)[$0] }
-    return VCFContext.drop(variant, quality: value.map(Double.init), minimum: minimum)
+    return minimum.drop(variant, quality: value.map(Double.init))
   }
 
   private func readCalls(
@@ -356,7 +367,7 @@ private struct BCFChunk: GenotypeChunk {
     let record = records[index]
     let contig = bcf_contig_name(file.header, record.pointee.rid).map { String(cString: $0) } ?? "?"
     return file.malformed(
-      hasRecordNumbers ? firstOrdinal + index + 1 : nil,
+      firstRecord.map { $0 + index + 1 },
       "record \(contig):\(record.pointee.pos + 1): \(cause)", remedy)
   }
 }

@@ -8,7 +8,7 @@ public import StudyData
 ///
 /// Dosages are the expected copies of ALT. The first allele is REF; each other one is an ALT, a variant of its own where
 /// there are several. The samples' names come from the file, else from the Oxford sample file beside it. With regions and
-/// the index of bgenix beside the file (`.bgi`) only those parts are read; ordinals then count the records read. An index
+/// the index of bgenix beside the file (`.bgi`) only those parts are read; ordinals then count what is read. An index
 /// that does not belong to the file is not used, and a note says so.
 ///
 /// - Missing: what the file marks as such, and samples of ploidy 0. A haploid sample counts twice; higher ploidy is refused.
@@ -105,16 +105,16 @@ private struct BGENContext: Sendable {
   let selector: RecordSelector
   let hasRecordNumbers: Bool
 
-  /// - Parameter ordinal: of the record.
-  func malformed(_ ordinal: Int, _ variant: Variant?, _ cause: String, _ remedy: String) -> StudyError {
+  /// - Parameter record: its number from 0.
+  func malformed(_ record: Int, _ variant: Variant?, _ cause: String, _ remedy: String) -> StudyError {
     let name = variant.map { "variant \($0.id) (\($0.chromosome):\($0.position)): " } ?? ""
     return StudyError(
-      .malformed, file: file.path, line: hasRecordNumbers ? ordinal + 1 : nil, name + cause, remedy: remedy)
+      .malformed, file: file.path, line: hasRecordNumbers ? record + 1 : nil, name + cause, remedy: remedy)
   }
 
-  func noText(_ ordinal: Int) -> StudyError {
+  func noText(_ record: Int) -> StudyError {
     malformed(
-      ordinal, nil, "a name or allele of the record holds control characters: the file is damaged",
+      record, nil, "a name or allele of the record holds control characters: the file is damaged",
       "copy or make the file again")
   }
 }
@@ -131,6 +131,8 @@ private final class BGENStream: GenotypeStream, @unchecked Sendable {
   private var windowStart = 0
   /// Records read, and where the next one starts.
   private var count = 0
+  /// Of the next record's first ALT.
+  private var ordinal = 0
   private var offset: Int
   /// Bytes of the chunk before.
   private var chunkSize = 0
@@ -161,6 +163,7 @@ private final class BGENStream: GenotypeStream, @unchecked Sendable {
       }
       offset += record.length
       count += 1
+      ordinal += ordinalCount(alternates: record.alleleCount - 1)
       progress.reach(places == nil ? offset : count)
     }
     if count == total, places == nil, offset != context.file.size {
@@ -169,7 +172,7 @@ private final class BGENStream: GenotypeStream, @unchecked Sendable {
         "the file goes on behind the \(total) variants that its header counts",
         remedy: "make the file again")
     }
-    return chunk.starts.isEmpty ? nil : chunk
+    return chunk.places.isEmpty ? nil : chunk
   }
 
   /// The record at `offset` or the next place.
@@ -214,8 +217,7 @@ private final class BGENStream: GenotypeStream, @unchecked Sendable {
   }
 
   private func append(_ record: BGENRecord, to chunk: inout BGENChunk) throws(StudyError) {
-    chunk.starts.append(chunk.bytes.count)
-    chunk.ordinals.append(count)
+    chunk.places.append((chunk.bytes.count, count, ordinal))
     let start = offset - windowStart
     if start + record.length <= window.count {
       window.withUnsafeBufferPointer { chunk.bytes.append(contentsOf: $0[start..<(start + record.length)]) }
@@ -233,8 +235,8 @@ private struct BGENChunk: GenotypeChunk {
   let context: BGENContext
   /// Selected records, whole.
   var bytes: [UInt8] = []
-  var starts: [Int] = []
-  var ordinals: [Int] = []
+  /// Where each of them starts, its number, and the ordinal of its first ALT.
+  var places: [(start: Int, record: Int, ordinal: Int)] = []
   /// At least the number of variants.
   var rowCount = 0
 
@@ -250,10 +252,10 @@ private struct BGENChunk: GenotypeChunk {
     rowOrdinals.reserveCapacity(rowCount)
     variants.reserveCapacity(rowCount)
     try bytes.withUnsafeBufferPointer { (records) throws(StudyError) in
-      for (start, ordinal) in zip(starts, ordinals) {
+      for (start, number, ordinal) in places {
         let bytes = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: records[start...]))
         guard let record = BGENRecord(bytes), let alternates = record.variants(bytes) else {
-          throw context.noText(ordinal)
+          throw context.noText(number)
         }
         let admitted = alternates.indices.filter { selector.admits(alternates[$0]) }
         guard let first = admitted.first else { continue }
@@ -263,10 +265,10 @@ private struct BGENChunk: GenotypeChunk {
         }
         let block = UnsafeRawBufferPointer(rebasing: bytes[record.genotypes])
         try reader.read(block, record.alleleCount, admitted, into: &rows) {
-          context.malformed(ordinal, alternates[first], $0, $1)
+          context.malformed(number, alternates[first], $0, $1)
         }
         for index in admitted {
-          rowOrdinals.append(ordinal)
+          rowOrdinals.append(ordinal + index)
           variants.append(alternates[index])
         }
       }

@@ -48,7 +48,7 @@ public struct SexTable: Sendable {
 /// Genotypes whose males have one X: their heterozygous calls on X, which cannot be, are missing.
 ///
 /// Haploid calls count twice at every reader, so males' copies are 0 or 2, as if X were inactivated in females. Fractional
-/// dosages stay as they are. The pseudoautosomal regions are left alone, both of GRCh37 and of GRCh38, since files do not
+/// dosages stay as they are. Blocks count what they made missing. The pseudoautosomal regions are left alone, both of GRCh37 and of GRCh38, since files do not
 /// say which they use; so are samples whose sex is not known.
 public struct HemizygousSource: GenotypeSource {
   private let source: any GenotypeSource
@@ -126,7 +126,10 @@ private struct HemizygousChunk: GenotypeChunk {
         continue
       }
       let start = row * block.sampleCount
-      for male in males where codes[start + male] == 1 { codes[start + male] = 3 }
+      for male in males where codes[start + male] == 1 {
+        codes[start + male] = 3
+        block.maskedCalls += 1
+      }
     }
     block.dosages = .hardCalls(codes)
     return block

@@ -6,7 +6,8 @@ public import StudyData
 /// All storage modes are read, also those with an index of their own (`prefix.pgen.pgi`); phase is passed over. ALT is
 /// counted (A1 of a bim file). A variant with k ALT alleles becomes k variants, each ALT against all other alleles, named
 /// `ID_ALT`, with consecutive ordinals; the record's own id selects all of them. Samples are named by IID, or by `FID_IID`
-/// where IIDs repeat. Blocks are hard calls unless a variant in them has dosages.
+/// where IIDs repeat. Blocks are hard calls unless a variant in them has dosages. A minimum of imputation quality reads the pvar's
+/// INFO column.
 ///
 /// - Missing: hard call 3, or NaN; a sample with no dosage of its own has that of its hard call.
 /// - Units: dosages are multiples of 2^-14.
@@ -61,7 +62,7 @@ public struct PgenSource: GenotypeSource {
   public func chromosomes() throws(StudyError) -> Set<String>? { summary.chromosomes }
 
   public func stream(_ request: GenotypeRequest) throws(StudyError) -> any GenotypeStream {
-    try request.selection.refuseMinimumInfo(path)
+    try checkInfo(request.selection.minimumInfo)
     let file = try PgenFile(path: path, samples: sampleIDs.count, variants: summary.recordCount)
     let pvar = try TextBlockReader(path: pvarPath)
     try pvar.skip(lines: summary.layout.headerLines)
@@ -71,6 +72,18 @@ public struct PgenSource: GenotypeSource {
       selector: RecordSelector(request.selection))
     return PgenStream(
       context: context, pvar: pvar, cursor: try PgenCursor(file), blockSize: request.blockSize)
+  }
+}
+
+extension PgenSource {
+  private func checkInfo(_ minimum: VariantSelection.MinimumInfo?) throws(StudyError) {
+    guard let minimum else { return }
+    guard summary.layout.info != nil else {
+      throw StudyError(
+        .inconsistent, file: pvarPath, "an imputation quality is asked for, but there is no INFO column",
+        remedy: "keep it when the set is made (plink2 --make-pgen pvar-cols=xheader,info), or give the VCF")
+    }
+    try minimum.require(in: summary.layout.infos, of: pvarPath)
   }
 }
 
@@ -172,16 +185,27 @@ private struct PgenChunk: GenotypeChunk {
   private func selected() throws(StudyError) -> Selected {
     var (selector, cursor) = (context.selector, cursor)
     var selected = Selected()
+    let minimum = selector.selection.minimumInfo
     try pvar.bytes.withUnsafeBufferPointer { (text) throws(StudyError) in
       for index in 0..<pvar.count {
+        let line = pvar.firstLine + index
         let row = try PvarRow(
-          pvar.line(index, in: text), context.summary.layout, path: context.pvarPath,
-          number: pvar.firstLine + index)
+          pvar.line(index, in: text), context.summary.layout, path: context.pvarPath, number: line,
+          readingInfo: minimum != nil)
         let record = try cursor.advance()
         let whole = row.variant(context.summary.codes)
         let isWanted = selector.admits(whole)
         let alternates = row.alternates
         func add(_ variant: Variant, _ allele: Int) throws(StudyError) {
+          if let minimum {
+            let quality = try minimum.quality(in: row.info, of: allele - 1, among: alternates) {
+              StudyError(.malformed, file: context.pvarPath, line: line, $0, remedy: $1)
+            }
+            if let drop = minimum.drop(variant, quality: quality) {
+              selected.drops.append(drop)
+              return
+            }
+          }
           try check(record, variant, alternates)
           selected.ordinals.append(context.summary.ordinal(ofRecord: record.number) + allele - 1)
           selected.variants.append(variant)

@@ -8,19 +8,25 @@ struct PvarLayout: Sendable {
   let position: Int
   let ref: Int
   let alt: Int
+  /// Nil where there is no such column.
+  let info: Int?
+  /// INFO fields that the header declares.
+  let infos: Set<String>
 
-  /// Fields that every row must have.
-  var width: Int { max(id, position, ref, alt) + 1 }
+  /// Fields that every row must have, with INFO where it is to be read.
+  func width(readingInfo: Bool) -> Int { max(id, position, ref, alt, readingInfo ? info ?? 0 : 0) + 1 }
 
   /// - Throws: `malformed` when the header does not name the columns.
   init(path: String) throws(StudyError) {
     let reader = try TextBlockReader(path: path)
     var lines = 0
+    var infos: Set<String> = []
     while let block = try reader.nextBlock(lines: 1) {
       let (isHeader, fields) = block.bytes.withUnsafeBufferPointer { text in
         let line = block.line(0, in: text)
         let isColumns = line.starts(with: "#CHROM".utf8)
         let isHeader = line.first == UInt8(ascii: "#")
+        if let id = VCFHeader.id(of: "INFO", in: line) { infos.insert(id) }
         return (isHeader, isColumns || !isHeader ? Self.fields(line) : [])
       }
       guard isHeader else {
@@ -28,6 +34,7 @@ struct PvarLayout: Sendable {
         // PLINK 1: chromosome, id, centimorgans unless there are five fields, position, A1, A2.
         let shift = fields.count == 5 ? 0 : 1
         (headerLines, id, position, alt, ref) = (0, 1, 2 + shift, 3 + shift, 4 + shift)
+        (info, self.infos) = (nil, [])
         return
       }
       lines += 1
@@ -41,6 +48,7 @@ struct PvarLayout: Sendable {
       headerLines = lines
       (id, position) = (try column("ID"), try column("POS"))
       (ref, alt) = (try column("REF"), try column("ALT"))
+      (info, self.infos) = (fields.firstIndex(of: "INFO"), infos)
       return
     }
     guard lines > 0 else {
@@ -63,21 +71,25 @@ struct PvarRow {
   private(set) var ref = FieldBytes(start: nil, count: 0)
   /// All of them, separated by commas.
   private(set) var alt = FieldBytes(start: nil, count: 0)
+  private(set) var info = FieldBytes(start: nil, count: 0)
   private(set) var position = 0
 
   /// ALT alleles; 0 when there is none.
   var alternates: Int { alt.spells(".") ? 0 : 1 + alt.count { $0 == UInt8(ascii: ",") } }
 
   /// - Throws: `malformed` for too few fields or a position that is not a whole number ≥ 0.
-  init(_ line: FieldBytes, _ layout: PvarLayout, path: String, number: Int) throws(StudyError) {
+  init(_ line: FieldBytes, _ layout: PvarLayout, path: String, number: Int, readingInfo: Bool = false)
+    throws(StudyError)
+  {
+    let width = layout.width(readingInfo: readingInfo)
     var at = 0
     var place = FieldBytes(start: nil, count: 0)
-    for index in 0..<layout.width {
+    for index in 0..<width {
       while at < line.count, BlankFields.isBlank(line[at]) { at += 1 }
       guard at < line.count else {
         throw StudyError(
           .malformed, file: path, line: number,
-          index == 0 ? "blank line" : "a variant needs \(layout.width) fields, this one has \(index)",
+          index == 0 ? "blank line" : "a variant needs \(width) fields, this one has \(index)",
           remedy: "make the file again (plink2 --make-just-pvar)")
       }
       let start = at
@@ -88,6 +100,7 @@ struct PvarRow {
       if index == layout.position { place = field }
       if index == layout.ref { ref = field }
       if index == layout.alt { alt = field }
+      if index == layout.info { info = field }
     }
     guard let position = place.wholeNumber else {
       throw StudyError(
@@ -140,9 +153,8 @@ struct PvarSummary: Sendable {
         for index in 0..<block.count {
           let row = try PvarRow(
             block.line(index, in: text), layout, path: path, number: block.firstLine + index)
-          if row.alternates > 1 {
-            multiallelic.append((records, (multiallelic.last?.extra ?? 0) + row.alternates - 1))
-          }
+          let extra = ordinalCount(alternates: row.alternates) - 1
+          if extra > 0 { multiallelic.append((records, (multiallelic.last?.extra ?? 0) + extra)) }
           records += 1
           if !last.elementsEqual(row.chromosome) {
             last = Array(row.chromosome)

@@ -179,11 +179,12 @@ extension Variant {
 }
 
 extension VariantSelection {
-  /// Formats other than VCF have no INFO field.
+  /// For formats without INFO fields.
   func refuseMinimumInfo(_ path: String) throws(StudyError) {
     guard minimumInfo != nil else { return }
     throw StudyError(
-      .inconsistent, file: path, "an imputation quality is asked for, but only VCF and BCF have INFO fields",
+      .inconsistent, file: path,
+      "an imputation quality is asked for, but only VCF, BCF and PGEN have INFO fields",
       remedy: "filter the genotypes before conversion, or give the VCF")
   }
 }

@@ -85,7 +85,7 @@ struct VCFHeader: Sendable {
   }
 
   /// The ID of `##key=<ID=…,…>`.
-  private static func id(of key: String, in line: FieldBytes) -> String? {
+  static func id(of key: String, in line: FieldBytes) -> String? {
     let lead = Array("##\(key)=<".utf8)
     guard line.starts(with: lead) else { return nil }
     for part in line.dropFirst(lead.count).split(separator: UInt8(ascii: ",")) {

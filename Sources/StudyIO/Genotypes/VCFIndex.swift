@@ -118,10 +118,9 @@ final class VCFRegionStream: GenotypeStream, @unchecked Sendable {
     var ends: [Int] = []
     while ends.count < blockSize, try query.next(into: &text) { ends.append(text.count - 1) }
     guard !ends.isEmpty else { return nil }
-    defer { nextOrdinal += ends.count }
-    return VCFChunk(
-      context: context, block: TextBlock(bytes: text, lineEnds: ends, firstLine: 1),
-      firstOrdinal: nextOrdinal, hasLineNumbers: false)
+    let block = TextBlock(bytes: text, lineEnds: ends, firstLine: 1)
+    defer { nextOrdinal += VCFChunk.ordinals(of: block) }
+    return VCFChunk(context: context, block: block, firstOrdinal: nextOrdinal, hasLineNumbers: false)
   }
 }
 

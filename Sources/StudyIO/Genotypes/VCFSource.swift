@@ -5,7 +5,7 @@ public import StudyData
 /// A VCF, plain or compressed, or a BCF.
 ///
 /// Hard calls from GT, or fractional dosages from DS or GP. A record with several ALT alleles is a variant for each, named
-/// `id_ALT`, its dosage the copies of that ALT; one without any is dropped with a reason. With regions and an index (`.csi`, `.tbi`) only those parts are read; ordinals then count the records read.
+/// `id_ALT`, its dosage the copies of that ALT; one without any is dropped with a reason. With regions and an index (`.csi`, `.tbi`) only those parts are read; ordinals then count what is read.
 /// An index older than the file is not used, and a note says so.
 ///
 /// - Missing: `.`, an omitted trailing field, or a call that misses any of its alleles. A haploid call (chromosome X)
@@ -57,7 +57,7 @@ public struct VCFSource: GenotypeSource {
     let context = VCFContext(
       path: path, field: field, gather: SampleGather(samples: request.samples, columns: sampleIDs.count),
       selector: RecordSelector(request.selection))
-    try checkInfo(request.selection.minimumInfo)
+    try request.selection.minimumInfo?.require(in: header.infos, of: path)
     let regions = request.selection.regions
     if isBinary {
       let file = try BCFFile(path: path, workers: request.workers)
@@ -72,15 +72,6 @@ public struct VCFSource: GenotypeSource {
     let reader = try TextBlockReader(path: path, workers: request.workers)
     try reader.skip(lines: header.lineCount)
     return VCFStream(reader: reader, context: context, blockSize: request.blockSize)
-  }
-
-  private func checkInfo(_ minimum: VariantSelection.MinimumInfo?) throws(StudyError) {
-    guard let minimum, !header.infos.contains(minimum.field) else { return }
-    let found = header.infos.isEmpty ? "none" : header.infos.sorted().prefix(10).joined(separator: ", ")
-    throw StudyError(
-      .inconsistent, file: path,
-      "the header declares no INFO field \(minimum.field) (it declares \(found))",
-      remedy: "name the field that holds the imputation quality")
   }
 
   /// Contigs with records, from the index.
@@ -105,16 +96,6 @@ struct VCFContext: Sendable {
   /// A call of an allele that the record does not name, or a number of values that does not fit its alleles.
   static func alleleMismatch(_ variant: Variant) -> Drop {
     Drop(.variant, id: variant.id, reason: "genotypes do not fit the alleles", detail: "ALT \(variant.alt)")
-  }
-
-  /// Applies the minimum to the value of the INFO field, nil where the record has none.
-  static func drop(_ variant: Variant, quality: Double?, minimum: VariantSelection.MinimumInfo) -> Drop? {
-    guard let quality, !quality.isNaN else {
-      return Drop(.variant, id: variant.id, reason: "no INFO value", detail: minimum.field)
-    }
-    if quality >= minimum.value { return nil }
-    return Drop(
-      .variant, id: variant.id, reason: "low imputation quality", detail: "\(minimum.field) \(quality)")
   }
 }
 

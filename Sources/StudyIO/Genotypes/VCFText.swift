@@ -19,7 +19,7 @@ final class VCFStream: GenotypeStream, @unchecked Sendable {
 
   func nextChunk() throws(StudyError) -> (any GenotypeChunk)? {
     guard let block = try reader.nextBlock(lines: blockSize) else { return nil }
-    defer { nextOrdinal += block.count }
+    defer { nextOrdinal += VCFChunk.ordinals(of: block) }
     return VCFChunk(context: context, block: block, firstOrdinal: nextOrdinal, hasLineNumbers: true)
   }
 }
@@ -54,6 +54,18 @@ struct VCFChunk: GenotypeChunk {
     }
   }
 
+  /// Ordinals that lines take, found without parsing them; those that are no records are for ``decode()`` to refuse.
+  static func ordinals(of block: TextBlock) -> Int {
+    block.bytes.withUnsafeBufferPointer { text in
+      (0..<block.count).reduce(0) { sum, index in
+        let line = block.line(index, in: text)
+        if line.isEmpty { return sum }
+        let alt = line.split(separator: 9, maxSplits: 5, omittingEmptySubsequences: false).dropFirst(4).first
+        return sum + ordinalCount(alternates: 1 + (alt?.count { $0 == UInt8(ascii: ",") } ?? 0))
+      }
+    }
+  }
+
   /// Decodes the sample columns given the field's number, whether GT comes first, and the allele that counts.
   private typealias RowDecoder<Value> = (FieldBytes, Int, Bool, gd_allele, UnsafeMutablePointer<Value>)
     -> gd_result
@@ -63,6 +75,7 @@ struct VCFChunk: GenotypeChunk {
     dosages: (DosageRows<Value>) -> GenotypeBlock.Dosages
   ) throws(StudyError) -> GenotypeBlock {
     var selector = context.selector
+    var ordinal = firstOrdinal
     var ordinals: [Int] = []
     var variants: [Variant] = []
     var drops: [Drop] = []
@@ -71,6 +84,7 @@ struct VCFChunk: GenotypeChunk {
         let line = block.line(index, in: text)
         if line.isEmpty { continue }
         let record = try VCFRecord(line) { malformed(index, line, $0, $1) }
+        defer { ordinal += ordinalCount(alternates: record.alleleCount - 1) }
         for (number, variant) in record.variants.enumerated() where selector.admits(variant) {
           if let drop = try dropBeforeGenotypes(record, number, index) {
             drops.append(drop)
@@ -91,7 +105,7 @@ struct VCFChunk: GenotypeChunk {
             drops.append(VCFContext.alleleMismatch(variant))
             continue
           }
-          ordinals.append(firstOrdinal + index)
+          ordinals.append(ordinal + number)
           variants.append(variant)
         }
       }
@@ -108,17 +122,10 @@ struct VCFChunk: GenotypeChunk {
     let variant = record.variants[number]
     if record.alleleCount < 2 { return VCFContext.noAlternate(variant) }
     guard let minimum = context.selector.selection.minimumInfo else { return nil }
-    guard let text = record.info(minimum.field) else {
-      return VCFContext.drop(variant, quality: nil, minimum: minimum)
+    let quality = try minimum.quality(in: record.info, of: number, among: record.alleleCount - 1) {
+      malformed(index, record.line, $0, $1)
     }
-    let values = text.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-    let isForEach = values.count > 1 && values.count == record.alleleCount - 1
-    guard let quality = CellValue.number(isForEach ? FieldBytes(rebasing: values[number]) : text) else {
-      throw malformed(
-        index, record.line, "INFO \(minimum.field) is \(text.quoted), not one number",
-        "name a field with one number per record or per ALT")
-    }
-    return VCFContext.drop(variant, quality: quality, minimum: minimum)
+    return minimum.drop(variant, quality: quality)
   }
 
   private func fieldNumber(_ record: VCFRecord, _ index: Int) throws(StudyError) -> Int {
@@ -187,7 +194,7 @@ private struct VCFRecord {
   let variants: [Variant]
   /// REF and the ALTs.
   let alleleCount: Int
-  let infoText: FieldBytes
+  let info: FieldBytes
   let format: FieldBytes
   /// From the first sample to the end of the line.
   let cells: FieldBytes
@@ -224,17 +231,8 @@ private struct VCFRecord {
       fileID: field(2).string, chromosome: field(0).string, position: position, ref: field(3).string,
       alts: alts)
     alleleCount = alt.spells(".") ? 1 : 1 + alts.count
-    infoText = field(7)
+    info = field(7)
     format = field(8)
     cells = FieldBytes(rebasing: line[starts[9]...])
-  }
-
-  /// The value of `key=value` in INFO.
-  func info(_ key: String) -> FieldBytes? {
-    for entry in infoText.split(separator: UInt8(ascii: ";")) where entry.starts(with: key.utf8) {
-      let rest = entry.dropFirst(key.utf8.count)
-      if rest.first == UInt8(ascii: "=") { return FieldBytes(rebasing: rest.dropFirst()) }
-    }
-    return nil
   }
 }

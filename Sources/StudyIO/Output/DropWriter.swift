@@ -28,13 +28,18 @@ public final class DropWriter: Sendable {
 
   /// Appends rows that were made before.
   ///
-  /// - Precondition: the writer compresses.
+  /// - Precondition: where they are compressed, so is the writer's text.
   public func append(_ rows: DropRows) throws(StudyError) {
     try state.withLock { (state) throws(StudyError) in
       for (kind, counts) in rows.counts {
         state.counts[kind, default: [:]].merge(counts, uniquingKeysWith: +)
       }
-      try writer.append(rows.blocks)
+      let bytes = rows.allBytes
+      if rows.level == nil {
+        try writer.append(bytes: bytes)
+      } else {
+        try writer.append(BGZFBlocks(compressed: bytes))
+      }
     }
   }
 
@@ -42,35 +47,35 @@ public final class DropWriter: Sendable {
   public var counts: [String: [String: Int]] { state.withLock { $0.counts } }
 }
 
-/// Rows of the table of everything that was left out, compressed, to be kept until the table is written.
+/// Rows of the table of everything that was left out, to be kept until the table is written.
 public struct DropRows: Sendable {
   private var bytes: [UInt8] = []
   private var waiting: [Drop] = []
   /// As ``DropWriter/counts``.
   private(set) var counts: [String: [String: Int]] = [:]
-  private let level: Int
+  fileprivate let level: Int?
 
   /// Drops that are compressed together.
   private static let batch = 4096
 
-  /// - Parameter level: zlib's, 0…9.
-  public init(level: Int = 1) { self.level = level }
+  /// - Parameter level: zlib's, 0…9; nil for rows that stay text, as whoever writes the file wants them.
+  public init(level: Int?) { self.level = level }
 
   public mutating func append(_ drops: [Drop]) {
     for drop in drops { counts[drop.item.rawValue, default: [:]][drop.reason, default: 0] += 1 }
     waiting += drops
     if waiting.count >= Self.batch {
-      bytes += compressed(waiting)
+      bytes += rendered(waiting)
       waiting.removeAll(keepingCapacity: true)
     }
   }
 
-  var blocks: BGZFBlocks { BGZFBlocks(compressed: bytes + compressed(waiting)) }
+  fileprivate var allBytes: [UInt8] { bytes + rendered(waiting) }
 
-  private func compressed(_ drops: [Drop]) -> [UInt8] {
+  private func rendered(_ drops: [Drop]) -> [UInt8] {
     var rows = RowBuffer()
     for drop in drops { rows.append(drop) }
-    return BGZFBlocks(rows, level: level).bytes
+    return level.map { BGZFBlocks(rows, level: $0).bytes } ?? rows.withUnsafeBytes { Array($0) }
   }
 
   package func encode(to encoder: inout ByteEncoder) {
@@ -79,11 +84,12 @@ public struct DropRows: Sendable {
     encoder.put(flat.map(\.0))
     encoder.put(flat.map(\.1))
     encoder.put(flat.map(\.2))
-    encoder.put(blocks.bytes)
+    encoder.put(allBytes)
   }
 
-  package init(_ decoder: inout ByteDecoder) throws(ByteDecoder.Failure) {
-    self.init()
+  /// - Parameter level: that of the rows encoded.
+  package init(_ decoder: inout ByteDecoder, level: Int?) throws(ByteDecoder.Failure) {
+    self.init(level: level)
     let (kinds, reasons) = (try decoder.texts(), try decoder.texts())
     let numbers: [Int] = try decoder.values()
     guard kinds.count == numbers.count, reasons.count == numbers.count else { throw ByteDecoder.Failure() }

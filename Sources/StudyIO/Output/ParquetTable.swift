@@ -19,12 +19,12 @@ struct ParquetTable {
   private static let texts = words(
     """
     variant_id chromosome ref alt phenotype_id group_id gene_id phe_id phe_chr phe_strd var_id var_chr grp_id PID PCHR VID VCHR
-    term status strand class
+    term status strand class kind id reason detail component
     """)
   private static let integers = words(
     """
     position start_distance end_distance tss_distance df ma_samples n num_var rank n_permutations group_size phe_from phe_to grp_size
-    n_var_in_cis dist_phe_var var_from var_to best_hit PSTART VPOS
+    n_var_in_cis dist_phe_var var_from var_to best_hit PSTART VPOS distance cis_hits cis_called_cis trans_hits trans_called_cis
     """)
 
   private static func words(_ text: String) -> Set<String> {

@@ -301,6 +301,6 @@ extension StudyError {
   static func notText(_ path: String, line: Int) -> StudyError {
     StudyError(
       .malformed, file: path, line: line, "not a text file",
-      remedy: "give plain text, gzip or bgzip (other compressions and spreadsheets are not read)")
+      remedy: "give plain text, gzip or bgzip (Parquet, spreadsheets and other compressions are not read)")
   }
 }

@@ -73,7 +73,7 @@ struct WrittenScan {
 extension Progress {
   /// The last lines of a scan.
   func report(_ written: WrittenScan) {
-    for note in written.summary.notes + written.notes { self.note(note) }
+    for note in written.summary.allNotes + written.notes { self.note(note) }
     note("\(written.finding) in \(Self.duration(elapsed)); written to \(written.paths[0])")
   }
 }

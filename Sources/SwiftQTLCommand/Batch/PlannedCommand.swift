@@ -80,7 +80,7 @@ extension CisPermuteCommand: PlannedCommand {
   {
     var job = try PermuteJob(self, study, effects: effects, prepared: prepared)
     progress.note("reading the variants of each gene's window")
-    var drops = DropRows(level: resources.compressionLevel)
+    var drops = DropRows(level: resources.rowCompressionLevel)
     let order = try job.permutations.order(in: study, prepared: prepared, execution: resources.execution) {
       drops.append($0)
     }
@@ -103,7 +103,7 @@ extension CisPermuteCommand: PlannedCommand {
     // Shards write no tables.
     if prepared == nil {
       job.variantDrops = try archive.decode("drops") { (decoder) throws(ByteDecoder.Failure) in
-        try DropRows(&decoder)
+        try DropRows(&decoder, level: resources.rowCompressionLevel)
       }
     }
     return job

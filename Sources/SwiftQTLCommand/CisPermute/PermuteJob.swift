@@ -13,7 +13,7 @@ struct PermuteJob: JournalledScan {
   /// Of a plan.
   var order: GeneOrder?
   /// Variants left out, where that is known before.
-  var variantDrops = DropRows()
+  var variantDrops = DropRows(level: nil)
   /// Gets the variants that a run leaves out, in file order.
   var drop: ([Drop]) throws -> Void = { _ in }
 

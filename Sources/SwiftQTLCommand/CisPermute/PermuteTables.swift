@@ -7,10 +7,10 @@ struct PermuteTables {
 
   private var run: RunOptions { job.resources }
   var path: String { run.table("cis_permute") }
-  var dropsPath: String { run.out + ".drops.tsv.gz" }
+  var dropsPath: String { run.table("drops") }
 
   func openDrops() throws -> DropWriter {
-    let drops = try DropWriter(files.open(dropsPath, compression: .bgzf(level: run.compressionLevel)))
+    let drops = try DropWriter(files.open(dropsPath, compression: run.compression))
     try drops.append(job.study.drops)
     return drops
   }

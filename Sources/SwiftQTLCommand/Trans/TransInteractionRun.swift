@@ -60,8 +60,8 @@ struct TransInteractionRun {
     defer { withExtendedLifetime(interruption) {} }
     let path = run.table("trans_interaction")
     let hits = try files.open(path, compression: run.compression)
-    let drops = try DropWriter(
-      files.open(run.out + ".drops.tsv.gz", compression: .bgzf(level: run.compressionLevel)))
+    let dropsPath = run.table("drops")
+    let drops = try DropWriter(files.open(dropsPath, compression: run.compression))
     let manifestFile = try files.open(run.out + ".manifest.json", compression: .none)
     try drops.append(study.drops)
     let spool = pairs.noQ ? nil : try RowSpool(prefix: run.out, keyCount: study.interactionNames.count)
@@ -86,7 +86,7 @@ struct TransInteractionRun {
     try drops.append(summary.drops)
     let manifest = Manifest(
       study: study, summary: summary, drops: drops.counts, run: run,
-      outputs: [path, run.out + ".drops.tsv.gz", run.out + ".manifest.json"],
+      outputs: [path, dropsPath, run.out + ".manifest.json"],
       seconds: ["read": started, "scan": scanned - started, "total": progress.elapsed], inputs: inputs,
       threshold: threshold)
     try manifestFile.append(bytes: manifest.json())
@@ -96,7 +96,7 @@ struct TransInteractionRun {
 
   private func report(_ summary: ScanSummary, _ path: String) {
     let c = summary.counts
-    for note in summary.notes { progress.note(note) }
+    for note in summary.allNotes { progress.note(note) }
     if c.untestable > 0 { progress.note("\(c.untestable) pairs have a singular design and no test") }
     progress.note(
       "\(c.rows) pairs among \(c.tests) tests of each term (\(c.variants) variants × \(summary.traits) phenotypes, "

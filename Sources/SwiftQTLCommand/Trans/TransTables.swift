@@ -13,8 +13,8 @@ struct TransTables {
 
   private var run: RunOptions { job.command.resources }
   private var hitsPath: String { run.table("trans", at: out) }
-  private var dropsPath: String { out + ".drops.tsv.gz" }
-  private var quantilesPath: String { out + ".trans_qq.tsv" }
+  private var dropsPath: String { run.table("drops", at: out) }
+  private var quantilesPath: String { run.smallTable("trans_qq", at: out) }
   private var byVariantPath: String { run.table("trans_best_by_variant", at: out) }
   private var byPhenotypePath: String { run.table("trans_best_by_phenotype", at: out) }
 
@@ -30,8 +30,7 @@ struct TransTables {
   /// - Throws: ``StudyError``: `malformed` when a journal is damaged, `inconsistent` when nothing was tested, `environment` when the disk
   ///   fails.
   func write(_ journals: [String], _ summary: ScanSummary) throws -> WrittenScan {
-    let drops = try DropWriter(
-      files.open(dropsPath, compression: .bgzf(level: run.compressionLevel)))
+    let drops = try DropWriter(files.open(dropsPath, compression: run.compression))
     try drops.append(job.study.drops)
     var tally = job.scan.tally(of: job.study)
     let keys = PValueSpool(prefix: out)
@@ -83,7 +82,7 @@ struct TransTables {
   /// Expected and observed −log10 p of the sampled tests, at most 1,000 points, dense in the tail.
   private func writeQuantiles(_ summary: ScanSummary) throws {
     let sample = summary.sampledLogP
-    let writer = try files.open(quantilesPath, compression: .none)
+    let writer = try files.open(quantilesPath, compression: run.smallCompression)
     var buffer = RowBuffer()
     buffer.append("rank\texpected_neg_log10_p\tobserved_neg_log10_p\n")
     var rank = 1

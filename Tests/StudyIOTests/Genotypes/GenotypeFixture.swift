@@ -114,6 +114,7 @@ struct GenotypeReading: Equatable {
   var rows: [Row] = []
   var drops: [Drop] = []
   var isFractional = false
+  var maskedCalls = 0
 
   init(
     _ source: any GenotypeSource, samples: [Int]? = nil, selection: VariantSelection = .init(),
@@ -150,6 +151,7 @@ struct GenotypeReading: Equatable {
 
   private mutating func add(_ block: GenotypeBlock) {
     drops += block.drops
+    maskedCalls += block.maskedCalls
     let values: [Float]
     switch block.dosages {
     case .hardCalls(let codes): values = codes.map { $0 == 3 ? -1 : Float($0) }

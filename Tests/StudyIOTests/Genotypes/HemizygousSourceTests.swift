@@ -36,12 +36,13 @@ struct HemizygousSourceTests {
     let expected = [both, both, male, male, both, male, both]
     for blockSize in [1, 512] {
       let reading = try GenotypeReading(hemizygous, blockSize: blockSize, concurrently: true)
-      #expect(reading.dosages == expected)
+      #expect(reading.dosages == expected && reading.maskedCalls == 3)
       let plain = try GenotypeReading(source)
-      #expect(reading.rows.map(\.variant) == plain.rows.map(\.variant))
+      #expect(reading.rows.map(\.variant) == plain.rows.map(\.variant) && plain.maskedCalls == 0)
     }
     #expect(
       try GenotypeReading(hemizygous, samples: [2, 0]).dosages == expected.map { [$0[2], $0[0]] })
+    #expect(try GenotypeReading(hemizygous, samples: [2, 1]).maskedCalls == 0)
   }
 
   @Test func refusals() throws {

@@ -48,6 +48,40 @@ struct PgenOracleTests {
     for bit: Int32 in [8, 0x10, 0x80] { #expect(found.contains { $0 & bit != 0 }, "\(bit)") }
   }
 
+  /// A record's INFO chooses the same variants from a VCF and from the set that plink2 makes of it.
+  @Test(.enabled(if: plink2 != nil, "no plink2 (Debian: plink2): nothing to compare with"))
+  func imputationQualityOfTheSameVCF() throws {
+    let fixture = try GenotypeFixture()
+    let (alts, info) = (
+      ["G", "G,T", "T", "G,T", "C", "G", "C,G", "T", "."],
+      [
+        "R2=0.3", "AF=1;R2=0.29,0.31", "AR2=1", "R2=0.5", "IMP;R2=1e0", ".", "R2=.,0.9;AF=0.1,0.2", "R2=0.2",
+        "R2=1",
+      ]
+    )
+    let records = alts.enumerated().map { record, alt in
+      let alleles = alt == "." ? 0 : alt.count { $0 == "," } + 1
+      return (alt, (0..<6).map { "\(($0 + record) % (alleles + 1))/\($0 * record % (alleles + 1))" })
+    }
+    let text = vcfText(
+      samples: (0..<6).map { "s\($0)" }, format: "GT", records: records, declared: ["GT"], info: info
+    ).replacingOccurrences(of: "ID=R2,Number=1", with: "ID=R2,Number=A")
+    let vcf = try fixture.write("in.vcf", text)
+    for (name, writing) in [("plain", ["--make-pgen"]), ("zstd", ["--make-pgen", "vzs"])] {
+      _ = try OtherTool.run(
+        "plink2",
+        ["--vcf", vcf] + writing
+          + ["--out", fixture.path(name), "--silent", "--threads", "1", "--memory", "900"])
+      let sources: [any GenotypeSource] = [
+        try VCFSource(path: vcf), try PgenSource(prefix: fixture.path(name)),
+      ]
+      let selection = VariantSelection(minimumInfo: .init(field: "R2", value: 0.3))
+      let readings = try sources.map { try GenotypeReading($0, selection: selection, blockSize: 3) }
+      #expect(readings[1] == readings[0])
+      #expect(readings[1].ids == ["rs0", "rs1_T", "rs3_G", "rs3_T", "rs4", "rs6_G"])
+    }
+  }
+
   /// What is found on a thread that knows no test.
   private struct Difference: Error, CustomStringConvertible {
     var description: String

@@ -85,6 +85,31 @@ struct PgenSourceTests {
     }
   }
 
+  @Test func imputationQuality() throws {
+    let fixture = try GenotypeFixture()
+    try PgenDraft(samples: 1, records: [(0, [1]), (0, [2])]).write(fixture, "set")
+    let selection = VariantSelection(minimumInfo: .init(field: "R2", value: 0.3))
+    func read(_ pvar: String) throws(StudyError) -> GenotypeReading {
+      try! fixture.write("set.pvar", pvar)
+      return try GenotypeReading(try PgenSource(prefix: fixture.path("set")), selection: selection)
+    }
+    let header = "##INFO=<ID=R2,Number=1,Type=Float,Description=\"\">\n#CHROM POS ID REF ALT FILTER INFO CM\n"
+    let reading = try read(header + "1 7 a G T . AF=1;R2=0.29 0\n1 8 b C A . R2=0.3 0\n")
+    #expect(reading.ids == ["b"] && reading.dosages == [[2]] && reading.rows[0].ordinal == 1)
+    #expect(reading.drops == [Drop(.variant, id: "a", reason: "low imputation quality", detail: "R2 0.29")])
+    for (pvar, line, phrase) in [
+      (header + "1 7 a G T . R2=1 0\n1 8 b C A . R2=x 0\n", 4, "INFO R2 is 'x', not one number"),
+      (header + "1 7 a G T . R2=1\n1 8 b C A .\n", 4, "needs 7 fields, this one has 6"),
+      ("#CHROM POS ID REF ALT\n1 7 a G T\n1 8 b C A\n", nil, "there is no INFO column"),
+      ("1 a 7 T G\n1 b 8 A C\n", nil, "there is no INFO column"),
+      ("#CHROM POS ID REF ALT INFO\n1 7 a G T R2=1\n1 8 b C A R2=1\n", nil, "(it declares none)"),
+    ] as [(String, Int?, String)] {
+      let error = try #require(throws: StudyError.self) { try read(pvar) }
+      #expect(error.file == fixture.path("set.pvar") && error.line == line, "\(error)")
+      #expect(error.cause.contains(phrase), "\(error.cause)")
+    }
+  }
+
   // MARK: bytes made by hand from the specification
 
   /// The list of the specification's example: 488377 samples, every 5000th of them.

@@ -191,6 +191,41 @@ import Testing
       drops.counts == ["variant": ["monomorphic": 2], "sample": ["not in every file": 1]])
   }
 
+  /// Rows that were kept, and encoded in between, make the file that rows written at once make: of Parquet the bytes, else the text.
+  @Test(
+    arguments: [(1, .bgzf(level: 1)), (nil, .bgzf()), (nil, .parquet())]
+      as [(Int?, TableWriter.Compression)])
+  func keptDrops(level: Int?, compression: TableWriter.Compression) throws {
+    let drops = (0..<5_000).map {
+      Drop(
+        .variant, id: "v\($0)", reason: $0 % 3 == 0 ? "monomorphic" : "low", detail: $0 % 2 == 0 ? "" : "x")
+    }
+    var kept = DropRows(level: level)
+    for start in stride(from: 0, to: drops.count, by: 700) {
+      kept.append(Array(drops[start..<min(start + 700, drops.count)]))
+    }
+    var encoder = ByteEncoder()
+    kept.encode(to: &encoder)
+    let decoded = try encoder.bytes.withUnsafeBytes { bytes in
+      var decoder = ByteDecoder(bytes)
+      return try DropRows(&decoder, level: level)
+    }
+    let path = fixture.path("drops")
+    var contents: [Data] = []
+    for rows in [nil, kept, decoded] {
+      let writer = try TableWriter(path: path, compression: compression)
+      let table = try DropWriter(writer)
+      if let rows { try table.append(rows) } else { try table.append(drops) }
+      try writer.commit()
+      #expect(table.counts == ["variant": ["monomorphic": 1_667, "low": 3_333]])
+      let isParquet = if case .parquet = compression { true } else { false }
+      contents.append(
+        isParquet ? try Data(contentsOf: URL(filePath: path)) : Data(try text(path).utf8))
+    }
+    #expect(contents[0].count > 1_000)
+    #expect(contents[1] == contents[0] && contents[2] == contents[0])
+  }
+
   /// Printed by Debian's xxhsum 0.8.1 with `-H2`; the last input is longer than the reader's block of 1 MiB.
   @Test func checksums() throws {
     let long = Data((0..<3_000_001).map { (i: Int) -> UInt8 in UInt8((i * i + 7 * i) % 251) })

@@ -1,4 +1,5 @@
 import Foundation
+import Parquet
 import StudyData
 import TestSupport
 import Testing
@@ -41,6 +42,19 @@ import Testing
         v5|9007199254740993|-inf
 
         """, "\(found.errors)")
+  }
+
+  /// Of tables that are text unless asked for, and have columns of their own.
+  @Test func kindsByName() {
+    let kinds: [(String, ParquetColumn.Kind)] = [
+      ("kind id reason detail component", .text), ("rank distance cis_hits trans_called_cis", .integer),
+      ("expected_neg_log10_p PC1 eigenvalue share_of_trace r2 sensitivity false_cis_rate", .real),
+    ]
+    for (names, kind) in kinds {
+      for name in names.split(separator: " ") {
+        #expect(ParquetTable.column(String(name)) == ParquetColumn(String(name), kind))
+      }
+    }
   }
 
   @Test(arguments: ["v\t1.5\t0\n", "v\tx\t0\n", "v\t1\t0 \n", "v\t1\n", "v\t1\t2\t3\n", "v\t\t1\n"])
