@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 // Leaks are not what is looked for. Allocations beyond the limit fail: htslib, which takes lengths from files, must live with that; Swift
@@ -17,7 +18,6 @@ const char *__asan_default_options(void) {
 
 static const char *current_target = "";
 static volatile uint64_t current_seed;
-
 static volatile bool is_reading;
 
 static void name_input(void) {
@@ -45,11 +45,12 @@ void fuzz_watch(const char *target) {
   if (!is_watched) atexit(leave);
   is_watched = true;
   __sanitizer_set_death_callback(name_input);
-  signal(SIGALRM, hang);
+  signal(SIGPROF, hang);
 }
 
 void fuzz_begin(uint64_t seed, uint32_t seconds) {
   current_seed = seed;
   is_reading = seconds > 0;
-  alarm(seconds);
+  const struct itimerval limit = {.it_value = {.tv_sec = seconds}};
+  setitimer(ITIMER_PROF, &limit, NULL);
 }

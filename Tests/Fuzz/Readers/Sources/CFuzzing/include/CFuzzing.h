@@ -7,7 +7,7 @@
 // From here on whatever ends the process names the target and the seed.
 void fuzz_watch(const char *target);
 
-// An input begins; it has `seconds` to be read. With none the reading ends.
+// An input begins; it has `seconds` of processor time to be read. With none the reading ends.
 void fuzz_begin(uint64_t seed, uint32_t seconds);
 
 // MARK: forms of files
