@@ -46,6 +46,11 @@ package struct ByteDecoder {
     return bytes.loadUnaligned(fromByteOffset: offset, as: Value.self)
   }
 
+  package mutating func skip(_ count: Int) throws(Failure) {
+    guard count >= 0, count <= bytes.count - offset else { throw Failure() }
+    offset += count
+  }
+
   package mutating func values<Value: BitwiseCopyable>(_: Value.Type = Value.self) throws(Failure) -> [Value]
   {
     let count = Int(try value(Int64.self))

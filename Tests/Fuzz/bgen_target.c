@@ -63,4 +63,4 @@ static int64_t good(fuzz_random *r, uint8_t *input, int64_t capacity) {
   return w.at - input <= capacity ? w.at - input : 0;
 }
 
-const fuzz_target bgen_target = {"bgen", good, decode};
+const fuzz_target bgen_target = {"bgen-block", good, decode};

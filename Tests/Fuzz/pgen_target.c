@@ -218,4 +218,4 @@ static int64_t good(fuzz_random *r, uint8_t *input, int64_t capacity) {
   return w.at - input;
 }
 
-const fuzz_target pgen_target = {"pgen", good, decode};
+const fuzz_target pgen_target = {"pgen-record", good, decode};

@@ -64,4 +64,15 @@ import Testing
     #expect(try SpectralFile.read(path).sampleCount == 5)
     #expect(try studyError { try SpectralFile.read(fixture.path("absent")) }.kind == .environment)
   }
+
+  /// With a checksum that fits.
+  @Test func moreClampedValuesThanAnyNumber() throws {
+    let path = try write(Self.decomposition(5, rank: 1, own: true))
+    var bytes = [UInt8](try Data(contentsOf: URL(filePath: path)))
+    bytes.replaceSubrange(48..<56, with: [UInt8](repeating: 0xFF, count: 8))
+    let hash = RunningHash.value(of: Array(bytes.dropLast(16)))
+    bytes.replaceSubrange((bytes.count - 16)..., with: hash.flatMap { little(Int(bitPattern: UInt($0)), 8) })
+    try Data(bytes).write(to: URL(filePath: path))
+    #expect(try studyError { try SpectralFile.read(path) }.cause.contains("damaged"))
+  }
 }

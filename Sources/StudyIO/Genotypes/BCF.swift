@@ -318,10 +318,10 @@ private struct BCFChunk: GenotypeChunk {
     _ index: Int, _ allele: gd_allele, _ scratch: inout BCFScratch, _ row: UnsafeMutablePointer<Float>
   ) throws(StudyError) -> Bool {
     let columns = context.gather.columns
-    let found = try values(index, &scratch, BCF_HT_REAL)
+    let total = try values(index, &scratch, BCF_HT_REAL)
     let read = scratch.values!.assumingMemoryBound(to: Float.self)
-    let width = found / columns
-    guard found % columns == 0 else {
+    let width = total / columns
+    guard total % columns == 0 else {
       throw malformed(index, "the record does not fit the header", "make the file again")
     }
     let result = gd_bcf_dosages(read, Int64(width), allele, context.field == .gp, Int64(columns), row)
@@ -340,12 +340,11 @@ private struct BCFChunk: GenotypeChunk {
         "dosages count ALT alleles: recode the field, or choose another --dosage-field")
     }
     guard UnsafeBufferPointer(start: row, count: columns).contains(where: \.isNaN) else { return true }
-    let count = bcf_get_format_values(
-      file.header, records[index], "GT", &scratch.values, &scratch.capacity, BCF_HT_INT)
+    let count = try found(index, "GT", &scratch, BCF_HT_INT)
     guard count > 0 else { return true }
     var codes = [UInt8](repeating: 0, count: columns)
     return try codes.withUnsafeMutableBufferPointer { (codes) throws(StudyError) -> Bool in
-      guard try calls(index, allele, Int(count), scratch, codes.baseAddress!) else { return false }
+      guard try calls(index, allele, count, scratch, codes.baseAddress!) else { return false }
       gd_fill_from_calls(row, codes.baseAddress!, Int64(columns))
       return true
     }
@@ -353,14 +352,26 @@ private struct BCFChunk: GenotypeChunk {
 
   private func values(_ index: Int, _ scratch: inout BCFScratch, _ type: Int32) throws(StudyError) -> Int {
     let name = context.field.rawValue
-    let count = bcf_get_format_values(
-      file.header, records[index], name, &scratch.values, &scratch.capacity, type)
+    let count = try found(index, name, &scratch, type)
     guard count > 0 else {
       throw malformed(
         index, count == -2 ? "\(name) has another type in the header" : "the record has no \(name)",
         "choose another --dosage-field, or drop records without \(name) (bcftools view -i)")
     }
-    return Int(count)
+    return count
+  }
+
+  /// Puts a field's values into `scratch`; how many there are, negative where htslib finds none.
+  private func found(_ index: Int, _ name: String, _ scratch: inout BCFScratch, _ type: Int32)
+    throws(StudyError) -> Int
+  {
+    // htslib ends the process where the values are not numbers.
+    switch bcf_get_fmt(file.header, records[index], name)?.pointee.type {
+    case nil, BCF_BT_INT8, BCF_BT_INT16, BCF_BT_INT32, BCF_BT_FLOAT: break
+    default: throw malformed(index, "the values of \(name) are not numbers", "make the file again")
+    }
+    return Int(
+      bcf_get_format_values(file.header, records[index], name, &scratch.values, &scratch.capacity, type))
   }
 
   private func malformed(_ index: Int, _ cause: String, _ remedy: String) -> StudyError {

@@ -91,7 +91,7 @@ final class BGENIndex {
     var statement: OpaquePointer?
     defer { sqlite3_finalize(statement) }
     guard sqlite3_prepare_v2(database, query, -1, &statement, nil) == SQLITE_OK, let statement else {
-      throw Self.unusable(path, "is no table of variants (\(String(cString: sqlite3_errmsg(database))))")
+      throw Self.unusable(path, "is no table of variants (\(reason))")
     }
     var next: Int32 = 1
     if let text {
@@ -108,9 +108,14 @@ final class BGENIndex {
       switch sqlite3_step(statement) {
       case SQLITE_ROW: row(statement)
       case SQLITE_DONE: return
-      default: throw Self.unusable(path, "is damaged (\(String(cString: sqlite3_errmsg(database))))")
+      default: throw Self.unusable(path, "is damaged (\(reason))")
       }
     }
+  }
+
+  /// SQLite's own words, which may repeat what the file says, in one line.
+  private var reason: String {
+    String(cString: sqlite3_errmsg(database)).split(whereSeparator: \.isWhitespace).joined(separator: " ")
   }
 
   static func unusable(_ path: String, _ cause: String) -> StudyError {

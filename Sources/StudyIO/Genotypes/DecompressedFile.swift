@@ -58,12 +58,27 @@ final class DecompressedFile {
   }
 }
 
+extension DecompressedFile {
+  /// What is left of a file that is held in memory.
+  func readAll() throws(StudyError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = try piece.withUnsafeMutableBufferPointer { (piece) throws(StudyError) in
+        try read(into: UnsafeMutableRawBufferPointer(piece))
+      }
+      if count == 0 { return bytes }
+      bytes += piece[..<count]
+    }
+  }
+}
+
 /// A file of zstd frames.
 private final class ZstdInput {
   private let path: String
   private let descriptor: Int32
   private let context: OpaquePointer
-  private var buffer = [UInt8](repeating: 0, count: ZSTD_DStreamInSize())
+  private var buffer: [UInt8]
   /// The compressed bytes `start..<end` of `buffer` are still to be used.
   private var start = 0
   private var end = 0
@@ -84,6 +99,7 @@ private final class ZstdInput {
     self.path = path
     self.descriptor = descriptor
     self.context = context
+    buffer = Array(repeating: 0, count: ZSTD_DStreamInSize())
   }
 
   deinit {

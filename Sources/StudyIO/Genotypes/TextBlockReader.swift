@@ -70,7 +70,8 @@ final class TextBlockReader {
     file = try DecompressedFile(path: path, workers: workers)
     self.path = path
     progress = ReadProgress(total: size)
-    buffer = Array(repeating: 0, count: Self.readSize)
+    // Cleared, a small file's would cost more than all its reading.
+    buffer = Array(unsafeUninitializedCapacity: Self.readSize) { $1 = $0.count }
     try fill()
     if end >= 3, buffer[0] == 0xEF, buffer[1] == 0xBB, buffer[2] == 0xBF { start = 3 }
   }
@@ -125,8 +126,8 @@ final class TextBlockReader {
   /// Moves the unread bytes to the front and reads more behind them.
   private func fill() throws(StudyError) {
     let unread = end - start
-    let capacity = max(buffer.count, unread + Self.readSize)
-    if capacity > buffer.count { buffer += Array(repeating: 0, count: capacity) }
+    // Room for as much again at least.
+    if unread > buffer.count / 2 { buffer += Array(repeating: 0, count: buffer.count) }
     let count = try buffer.withUnsafeMutableBufferPointer { (bytes) throws(StudyError) -> Int in
       memmove(bytes.baseAddress!, bytes.baseAddress! + start, unread)
       let free = UnsafeMutableBufferPointer(rebasing: bytes[unread...])

@@ -16,6 +16,52 @@ struct IndexFile: Sendable {
   }
 }
 
+extension IndexFile {
+  /// Whether all is there that a tabix or CSI index counts. htslib takes that on trust: of an index that ends too early it may free what
+  /// it never had.
+  ///
+  /// - Complexity: one pass; holds the index.
+  var isWhole: Bool { (try? Self.walk(DecompressedFile(path: path).readAll())) != nil }
+
+  private static func walk(_ bytes: [UInt8]) throws {
+    try bytes.withUnsafeBytes { bytes in
+      var decoder = ByteDecoder(bytes)
+      func count() throws(ByteDecoder.Failure) -> Int {
+        let count = try decoder.value(Int32.self)
+        guard count >= 0 else { throw ByteDecoder.Failure() }
+        return Int(count)
+      }
+      let magic = try decoder.value(UInt32.self)
+      let isCSI = magic == 0x0149_5343
+      guard isCSI || magic == 0x0149_4254 else { throw ByteDecoder.Failure() }
+      var (levels, contigs) = (5, 0)
+      if isCSI {
+        guard try count() < 32 else { throw ByteDecoder.Failure() }
+        levels = try count()
+        guard levels < 10 else { throw ByteDecoder.Failure() }
+        try decoder.skip(count())
+        contigs = try count()
+      } else {
+        contigs = try count()
+        // Which columns hold what; the contigs' names.
+        try decoder.skip(24)
+        try decoder.skip(count())
+      }
+      let bins = ((1 << (3 * levels + 3)) - 1) / 7
+      for _ in 0..<contigs {
+        for _ in 0..<(try count()) {
+          let bin = Int(try decoder.value(UInt32.self))
+          // One behind the last holds totals.
+          guard bin < bins || bin == bins + 1 else { throw ByteDecoder.Failure() }
+          if isCSI { try decoder.skip(8) }
+          try decoder.skip(16 * count())
+        }
+        if !isCSI { try decoder.skip(8 * count()) }
+      }
+    }
+  }
+}
+
 /// The tabix or CSI index of a VCF.
 final class RegionIndex {
   fileprivate let handle: UnsafeMutablePointer<tbx_t>

@@ -5,8 +5,8 @@ public import StudyData
 /// A VCF, plain or compressed, or a BCF.
 ///
 /// Hard calls from GT, or fractional dosages from DS or GP. A record with several ALT alleles is a variant for each, named
-/// `id_ALT`, its dosage the copies of that ALT; one without any is dropped with a reason. With regions and an index (`.csi`, `.tbi`) only those parts are read; ordinals then count what is read.
-/// An index older than the file is not used, and a note says so.
+/// `id_ALT`, its dosage the copies of that ALT; one without any is dropped with a reason. With regions and an index (`.csi`, `.tbi`) only those
+/// parts are read; ordinals then count what is read. An index that is older than the file or damaged is not used, and a note says so.
 ///
 /// - Missing: `.`, an omitted trailing field, or a call that misses any of its alleles. A haploid call (chromosome X)
 ///   counts its allele twice, as PLINK does. A missing DS or GP takes the record's GT: PLINK 2 writes no DS where it equals it.
@@ -42,6 +42,9 @@ public struct VCFSource: GenotypeSource {
     if let beside, beside.isStale {
       index = nil
       notes = ["\(beside.path): the index is older than the file and is not used; make it again"]
+    } else if let beside, !beside.isWhole {
+      index = nil
+      notes = ["\(beside.path): the index is damaged and is not used; make it again"]
     } else {
       index = beside?.path
       notes = []

@@ -120,7 +120,9 @@ public enum ArchiveFile {
         let table = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[fixed.count..<size - 16])
         var decoder = ByteDecoder(table)
         var entries: [Entry] = []
-        for _ in 0..<(try decoder.value(Int64.self)) {
+        let count = try decoder.value(Int64.self)
+        guard count >= 0 else { throw ByteDecoder.Failure() }
+        for _ in 0..<count {
           let name = try decoder.text()
           let numbers = [
             Int(try decoder.value(Int64.self)), Int(try decoder.value(Int64.self)),

@@ -77,7 +77,7 @@ public enum SpectralFile {
     let sizes = [header[0], header[1], header[2]]
     guard sizes.allSatisfy({ $0 <= largest }), header[1] < header[0],
       header[2] == 0 || header[2] == header[0],
-      header[6] <= UInt64(file.size)
+      header[6] <= UInt64(file.size), let clamped = Int(exactly: header[4])
     else { throw damaged(path) }
     let (n, q, own, listBytes) = (Int(sizes[0]), Int(sizes[1]), Int(sizes[2]), Int(header[6]))
     let padded = listBytes + padding(listBytes)
@@ -102,7 +102,7 @@ public enum SpectralFile {
     return SpectralDecomposition(
       sampleIDs: ids, covariateBasis: Matrix(rows: n, columns: q, storage: basis), values: values,
       vectors: Matrix(rows: n, columns: n - q, storage: vectors), kinshipValues: kinshipValues,
-      scale: Double(bitPattern: header[3]), clampedCount: Int(header[4]),
+      scale: Double(bitPattern: header[3]), clampedCount: clamped,
       lowestValue: Double(bitPattern: header[5]))
   }
 

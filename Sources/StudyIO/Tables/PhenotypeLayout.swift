@@ -31,8 +31,9 @@ struct PhenotypeLayout: Sendable {
       (isBED, idColumn) = (true, 3)
       (chromosomeColumn, startColumn, endColumn) = (0, 1, 2)
       let isQTLtools =
-        names.count >= 6 && Self.strandNames.contains(names[5])
-        || firstRow.count >= 6 && ["+", "-"].contains(firstRow[5])
+        names.count >= 6
+        && (Self.strandNames.contains(names[5])
+          || firstRow.count >= 6 && ["+", "-"].contains(firstRow[5]))
       if isQTLtools { (groupColumn, strandColumn) = (4, 5) }
       firstSample = isQTLtools ? 6 : 4
       return

@@ -475,6 +475,15 @@ struct BGENSourceTests {
     #expect(sqlite3_exec(database, "DELETE FROM Metadata", nil, nil, nil) == SQLITE_OK)
     sqlite3_close(database)
     #expect(try note().contains("does not tell which file"))
+    // What SQLite says of a damaged table is in the file's words.
+    try FileManager.default.removeItem(atPath: index)
+    #expect(sqlite3_open(index, &database) == SQLITE_OK)
+    let script = """
+      CREATE TABLE "a\nb" (x); PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = 'CREATE TABLE';
+      """
+    #expect(sqlite3_exec(database, script, nil, nil, nil) == SQLITE_OK)
+    sqlite3_close(database)
+    #expect(try note().contains("a b") && !note().contains("\n"))
   }
 
   /// Whatever is in a file or its index, it is read or refused.

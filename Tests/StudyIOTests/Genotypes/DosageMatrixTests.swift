@@ -222,6 +222,20 @@ struct DosageMatrixTests {
         == "write missing genotypes as NA")
   }
 
+  /// Lines of several times what is read at once.
+  @Test func longLines() throws {
+    let fixture = try GenotypeFixture()
+    let count = 400_000
+    let header = (0..<count).map { "\ts\($0)" }.joined()
+    let rows = (0..<3).map { v in "r\(v)" + (0..<count).map { "\t\(($0 + v) % 3)" }.joined() + "\n" }
+    let source = try GenotypeFile.open([fixture.write("m.txt", "id" + header + "\n" + rows.joined())])
+    #expect(source.sampleIDs.count == count && source.sampleIDs.last == "s\(count - 1)")
+    for blockSize in [1, 3] {
+      let dosages = try GenotypeReading(source, blockSize: blockSize).dosages
+      #expect(dosages == (0..<3).map { v in (0..<count).map { Float(($0 + v) % 3) } })
+    }
+  }
+
   @Test func sharedData() throws {
     guard let toy = GenotypeFixture.shared("matrixeqtl_toy/SNP.txt"),
       let yeast = GenotypeFixture.shared("yeast_brem_trigger/tsv/genotypes_01.3244x112.tsv.gz")

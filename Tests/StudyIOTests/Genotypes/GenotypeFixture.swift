@@ -32,8 +32,12 @@ final class GenotypeFixture: Sendable {
   /// BGZF by htslib, or one plain gzip member.
   @discardableResult
   func writeCompressed(_ name: String, _ text: String, plainGzip: Bool = false) throws -> String {
+    try writeCompressed(name, Array(text.utf8), plainGzip: plainGzip)
+  }
+
+  @discardableResult
+  func writeCompressed(_ name: String, _ bytes: [UInt8], plainGzip: Bool = false) throws -> String {
     let file = try #require(bgzf_open(path(name), plainGzip ? "wg" : "w"))
-    let bytes = Array(text.utf8)
     #expect(bgzf_write(file, bytes, bytes.count) == bytes.count)
     #expect(bgzf_close(file) == 0)
     return path(name)

@@ -1,3 +1,4 @@
+import CHTSlib
 import Foundation
 import StudyData
 import StudyIO
@@ -283,6 +284,63 @@ struct VCFSourceTests {
     #expect(stale.notes == ["\(index): the index is older than the file and is not used; make it again"])
     #expect(try #require(scanned.rows.first).ordinal > 0)
     #expect(scanned.rows.map(\.variant) == found.rows.map(\.variant) && scanned.dosages == found.dosages)
+  }
+
+  /// htslib 1.16 frees what it has not set where an index ends too early.
+  @Test(arguments: [("calls.vcf.gz", ".tbi"), ("calls.vcf.gz", ".csi"), ("calls.bcf", ".csi")])
+  func aDamagedIndexIsNotUsed(name: String, suffix: String) throws {
+    let fixture = try GenotypeFixture()
+    let (data, index) = (fixture.path(name), fixture.path(name + suffix))
+    try FileManager.default.copyItem(atPath: GenotypeFixture.oracle(name), toPath: data)
+    let shift: Int32 = suffix == ".csi" ? 14 : 0
+    if name.hasSuffix(".bcf") {
+      #expect(bcf_index_build(data, shift) == 0)
+    } else {
+      #expect(withUnsafePointer(to: tbx_conf_vcf) { tbx_index_build(data, shift, $0) } == 0)
+    }
+    let selection = VariantSelection(regions: [GenomicRegion(chromosome: "22")])
+    let found = try GenotypeReading(VCFSource(path: data), selection: selection)
+    #expect(found.rows.first?.ordinal == 0)
+
+    let whole = try GenotypeFixture.decompressed(index)
+    func expectUnused(_ bytes: [UInt8], _ what: String) throws {
+      try fixture.writeCompressed(name + suffix, bytes)
+      let source = try VCFSource(path: data)
+      #expect(
+        source.notes == ["\(index): the index is damaged and is not used; make it again"], "\(what)")
+      let scanned = try GenotypeReading(source, selection: selection)
+      #expect(scanned.rows.map(\.variant) == found.rows.map(\.variant) && scanned.dosages == found.dosages)
+    }
+    // Behind the bins and offsets of all contigs stand 8 bytes that may be absent: the records without a place.
+    for length in 0..<whole.count - 8 { try expectUnused(Array(whole[..<length]), "cut at \(length)") }
+    let contigs = suffix == ".tbi" ? 4 : 16 + Int(whole[12])
+    for count: UInt8 in [0x7F, 0xFF] {
+      var bytes = whole
+      bytes[contigs + 3] = count
+      try expectUnused(bytes, "contigs")
+    }
+    try fixture.write(
+      name + suffix, Array([UInt8](Data(contentsOf: URL(fileURLWithPath: index))).dropLast(30)))
+    #expect(try VCFSource(path: data).notes.count == 1)
+    try fixture.writeCompressed(name + suffix, whole)
+    #expect(try VCFSource(path: data).notes.isEmpty)
+  }
+
+  /// htslib ends the process when it is asked for such values as numbers.
+  @Test(arguments: ["GT", "DS"]) func valuesThatAreNoNumbers(field: String) throws {
+    let fixture = try GenotypeFixture()
+    let text = vcfText(samples: ["a", "b"], format: "GT:DS", records: [("G", ["0/1:0.5", "1/1:."])])
+    let packed = try fixture.writeBCF("a.bcf", from: fixture.write("a.vcf", text))
+    var bytes = try GenotypeFixture.decompressed(packed)
+    // Two alleles of 8 bits, one fraction: as many bytes of text.
+    let (numbers, letters): ([UInt8], UInt8) =
+      field == "GT" ? ([0x21, 2, 4, 4, 4], 0x27) : ([0x15, 0, 0, 0, 0x3F], 0x47)
+    let at = try #require(bytes.indices.last { bytes[$0...].starts(with: numbers) })
+    bytes[at] = letters
+    let error = genotypeError([try fixture.write("b.bcf", bytes)])
+    #expect(error?.kind == .malformed && error?.file == fixture.path("b.bcf") && error?.line == 1)
+    #expect(error?.cause.contains("the values of \(field) are not numbers") == true)
+    #expect(genotypeError([packed]) == nil)
   }
 
   @Test(arguments: ["calls.vcf.gz", "calls.bcf", "dosages.vcf.gz", "dosages.bcf"])

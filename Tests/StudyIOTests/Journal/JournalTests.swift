@@ -1,7 +1,8 @@
 import Foundation
 import StudyData
-import StudyIO
 import Testing
+
+@testable import StudyIO
 
 /// What is left of a journal after a crash is taken; nothing else is.
 @Suite struct JournalTests {
@@ -189,5 +190,19 @@ import Testing
       if result != nil { refusals += 1 }
     }
     #expect(refusals >= 100 + 24)
+  }
+
+  /// With a checksum that fits.
+  @Test func archiveOfFewerThanNoSections() throws {
+    let writer = try TableWriter(path: path("x"), compression: .none)
+    try ArchiveFile.write([ArchiveSection("a", .bytes([1]))], to: writer)
+    try writer.commit()
+    var bytes = [UInt8](try Data(contentsOf: URL(filePath: path("x"))))
+    let end = 24 + Int(bytes[16])
+    bytes.replaceSubrange(24..<32, with: [UInt8](repeating: 0xFF, count: 8))
+    let hash = RunningHash.value(of: Array(bytes[..<end]))
+    bytes.replaceSubrange(end..<end + 16, with: hash.flatMap { little(Int(bitPattern: UInt($0)), 8) })
+    try Data(bytes).write(to: URL(filePath: path("x")))
+    #expect(kind { _ = try ArchiveFile.read(path("x")) } == .malformed)
   }
 }

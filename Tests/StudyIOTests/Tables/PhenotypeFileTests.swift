@@ -293,6 +293,9 @@ import Testing
       name: "QTLtools group taken for a value",
       text: "#chr\tstart\tend\tid\tgene\twhat\tS1\n1\t0\t1\tg\tENSG1\t.\t1\n", line: 2,
       says: "'ENSG1' in column gene"),
+    Case(
+      name: "QTLtools rows under a short header", text: "#chr start end id S1\n1 0 1 g 7 + 1\n", line: 2,
+      says: "the row has 7 cells, the header 5"),
   ]
 
   @Test(arguments: cases) func refused(_ example: Case) throws {
