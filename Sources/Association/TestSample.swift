@@ -15,8 +15,8 @@ final class TestSample: Sendable {
   private let draw: Mutex<TestDraw>
   private let limit: Atomic<UInt64>
 
-  /// - Parameter variantCount: of the variants to be read, where it is known: then most variants that will not stay are never
-  ///   evaluated. The sample is the same either way as long as the filters keep half of the variants.
+  /// - Parameter variantCount: of the variants to be read, or a smaller number, where it is known: then most variants that will not stay
+  ///   are never evaluated. The sample is the same either way as long as the filters keep half of the variants.
   init(seed: UInt64, variantCount variants: Int?, sampleCount: Int) {
     self.seed = seed
     let draw = TestDraw(seed: seed, sampleCount: sampleCount)

@@ -72,7 +72,7 @@ public struct TransScan: Sendable {
     precondition(parts == nil || (demand == .hits && blocks == nil && prepared == nil))
     let run = TransRun(
       sample: TestSample(
-        seed: seed, variantCount: options.selection.isEverything ? study.genotypes.variantCount : nil,
+        seed: seed, variantCount: options.selection.isEverything ? study.genotypes.leastVariantCount : nil,
         sampleCount: study.sampleCount),
       tally: Mutex(tally(of: study)), execution: execution)
     let summary =

@@ -11,6 +11,8 @@ public protocol GenotypeSource: Sendable {
   var sampleIDs: [String] { get }
   /// The number of variants before any selection, where it is known without reading the data.
   var variantCount: Int? { get }
+  /// A number that ``variantCount`` is not below, where such a one is known without reading the data.
+  var leastVariantCount: Int? { get }
   /// What the reader assumed, for the log: one line each.
   var notes: [String] { get }
   /// Normalised chromosome names, where they are known without reading the genotypes; nil where they are not.
@@ -20,6 +22,7 @@ public protocol GenotypeSource: Sendable {
 }
 
 extension GenotypeSource {
+  public var leastVariantCount: Int? { variantCount }
   public var notes: [String] { [] }
 }
 

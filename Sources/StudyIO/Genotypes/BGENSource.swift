@@ -34,6 +34,9 @@ public struct BGENSource: GenotypeSource {
     }
   }
 
+  /// Its records.
+  public var leastVariantCount: Int? { file.variantCount }
+
   /// - Throws: `environment` when a file cannot be opened, `malformed` when it is cut short or breaks the format,
   ///   `inconsistent` when the samples have no names.
   public init(path: String) throws(StudyError) {

@@ -14,10 +14,13 @@ public struct ConcatenatedSource: GenotypeSource {
   public var sampleIDs: [String] { sources[0].sampleIDs }
   public var notes: [String] { sources.flatMap(\.notes) }
 
-  public var variantCount: Int? {
+  public var variantCount: Int? { sum(\.variantCount) }
+  public var leastVariantCount: Int? { sum(\.leastVariantCount) }
+
+  private func sum(_ count: (any GenotypeSource) -> Int?) -> Int? {
     var sum = 0
     for source in sources {
-      guard let count = source.variantCount else { return nil }
+      guard let count = count(source) else { return nil }
       sum += count
     }
     return sum

@@ -59,6 +59,7 @@ public struct HemizygousSource: GenotypeSource {
   public var paths: [String] { source.paths }
   public var sampleIDs: [String] { source.sampleIDs }
   public var variantCount: Int? { source.variantCount }
+  public var leastVariantCount: Int? { source.leastVariantCount }
 
   /// Where X and Y recombine, in either build of the human genome.
   static let pseudoautosomal = [10_001...2_781_479, 154_931_044...156_030_895]
