@@ -21,6 +21,13 @@ func module(_ name: String, _ dependencies: [Target.Dependency], tests: [Target.
   ]
 }
 
+/// What `SwiftQTL` re-exports. Targets that import it name these as well: SwiftPM compiles a target anew when one of those it names
+/// changes, not when one does that it sees through another, and would link objects that do not fit each other.
+let exported: [Target.Dependency] = [
+  "LinearAlgebra", "Distributions", "StudyData", "StudyIO", "MultipleTesting", "MixedModels", "Association",
+  "Simulation", "ResultTables", "Host",
+]
+
 let package = Package(
   name: "SwiftQTL",
   products: [
@@ -77,23 +84,18 @@ let package = Package(
       ["StudyData", "StudyIO", "Distributions", "MultipleTesting", "MixedModels", "Association"])
     + [
       .target(name: "Host", swiftSettings: strict),
-      .target(
-        name: "SwiftQTL",
-        dependencies: [
-          "LinearAlgebra", "Distributions", "StudyData", "StudyIO", "MultipleTesting",
-          "MixedModels", "Association", "Simulation", "ResultTables", "Host",
-        ], swiftSettings: strict),
-      .target(name: "SwiftQTLC", dependencies: ["SwiftQTL", "CSwiftQTL"], swiftSettings: strict),
+      .target(name: "SwiftQTL", dependencies: exported, swiftSettings: strict),
+      .target(name: "SwiftQTLC", dependencies: exported + ["SwiftQTL", "CSwiftQTL"], swiftSettings: strict),
       .executableTarget(
         name: "SwiftQTLCommand",
-        dependencies: [
+        dependencies: exported + [
           "SwiftQTL", .product(name: "ArgumentParser", package: "swift-argument-parser"),
         ], swiftSettings: strict),
       .target(
         name: "TestSupport", dependencies: ["StudyData", "LinearAlgebra"], path: "Tests/TestSupport",
         swiftSettings: strict),
       .testTarget(
-        name: "CommandTests", dependencies: ["SwiftQTLCommand", "SwiftQTL", "TestSupport"],
+        name: "CommandTests", dependencies: exported + ["SwiftQTLCommand", "SwiftQTL", "TestSupport"],
         swiftSettings: strict),
     ],
   swiftLanguageModes: [.v6],

@@ -43,7 +43,8 @@ import Testing
   @Test(
     arguments: [
       ([], 1), (["--best"], 5), (["--best", "--histogram", "full"], 12), (["--no-q", "--effect-sizes"], 3),
-      (["--format", "tensorqtl", "--normal"], 4), (["--grm", "K", "--best", "--max-patterns", "40"], 3),
+      (["--format", "tensorqtl", "--normal"], 4),
+      (["--grm", "K", "--best", "--reml-no-constrain", "--max-patterns", "40"], 3),
       (["--grm", "K", "--lmm-test", "score", "--max-patterns", "40"], 2), (["--region", "2"], 4),
     ] as [([String], Int)])
   func identity(_ options: [String], _ shards: Int) throws {
