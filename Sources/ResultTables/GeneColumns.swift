@@ -1,12 +1,11 @@
 package import Association
-import Distributions
 import MultipleTesting
 package import StudyData
 package import StudyIO
 
 /// Genes of a permutation scan in our own format: those in which something could be tested.
 package struct GeneColumns: ResultColumns {
-  private struct Entry {
+  private struct Entry: PairEntry {
     var index: Int
     var gene: CisPermutations.GeneResult
     var row: PairRow
@@ -35,29 +34,12 @@ package struct GeneColumns: ResultColumns {
   }
 
   package func column(_ index: Int) -> ResultColumn {
-    switch names[index] {
+    if let shared = entries.column(names[index], features) { return shared }
+    return switch names[index] {
     case "group_id": .text(entries.map(\.gene.id), repeats: false)
     case "group_size": .integers(entries.map(\.gene.phenotypeCount))
     case "phenotype_id": .text(entries.map { features[$0.row.feature].id }, repeats: false)
     case "num_var": .integers(entries.map(\.gene.variantCount))
-    case "variant_id": .text(entries.map(\.tested.variant.id))
-    case "chromosome": .text(entries.map(\.tested.variant.chromosome))
-    case "position": .integers(entries.map(\.tested.variant.position))
-    case "ref": .text(entries.map(\.tested.variant.ref))
-    case "alt": .text(entries.map(\.tested.variant.alt))
-    case "start_distance":
-      .integers(entries.map { $0.tested.variant.position - features[$0.row.feature].tss })
-    case "beta": .numbers(entries.map(\.row.beta))
-    case "se": .numbers(entries.map(\.row.standardError))
-    case "t": .numbers(entries.map(\.row.t))
-    case "df": .integers(entries.map(\.row.degreesOfFreedom))
-    case "neg_log10_p": .numbers(entries.map { LogP.negLog10($0.row.logP) })
-    case "p": .probabilities(entries.map(\.row.logP))
-    case "r2": .numbers(entries.map(\.row.r2))
-    case "af": .numbers(entries.map(\.tested.summary.alleleFrequency))
-    case "ma_samples": .integers(entries.map(\.tested.summary.minorAlleleSamples))
-    case "ma_count": .numbers(entries.map(\.tested.summary.minorAlleleCount))
-    case "n": .integers(entries.map(\.row.n))
     case "n_permutations": .integers(entries.map(\.gene.permutations))
     case "pval_perm": .probabilities(entries.map(\.gene.logEmpiricalP))
     case "beta_shape1": .numbers(entries.map { $0.gene.approximation?.shape1 ?? .nan })
