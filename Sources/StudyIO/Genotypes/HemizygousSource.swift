@@ -48,8 +48,8 @@ public struct SexTable: Sendable {
 /// Genotypes whose males have one X: their heterozygous calls on X, which cannot be, are missing.
 ///
 /// Haploid calls count twice at every reader, so males' copies are 0 or 2, as if X were inactivated in females. Fractional
-/// dosages stay as they are. Blocks count what they made missing. The pseudoautosomal regions are left alone, both of GRCh37 and of GRCh38, since files do not
-/// say which they use; so are samples whose sex is not known.
+/// dosages stay as they are. Blocks count what they made missing. The pseudoautosomal regions are left alone, both of GRCh37 and of
+/// GRCh38, since files do not say which they use; so are samples whose sex is not known.
 public struct HemizygousSource: GenotypeSource {
   private let source: any GenotypeSource
   private let isMale: [Bool]

@@ -2,8 +2,8 @@ import StudyData
 
 /// A record with several ALT alleles becomes one variant for each, that ALT counted against all other alleles.
 ///
-/// The variants stand next to each other in the order of the ALTs, with consecutive ordinals. A record with one ALT keeps its id; of several, each variant is called `id_ALT`. Without an id each gets the one that any variant without an
-/// id gets, which names its ALT.
+/// The variants stand next to each other in the order of the ALTs, with consecutive ordinals. A record with one ALT keeps its id; of several,
+/// each variant is called `id_ALT`. Without an id each gets the one that any variant without an id gets, which names its ALT.
 ///
 /// - Parameter alts: one or more.
 func splitAlleles(
